@@ -1,0 +1,56 @@
+# netlab: every command that this project is used or checked with. `make` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: help
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The virtual environment follows the lock file: it is made anew when the lock changes.
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "netlab needs Python 3.11 or later: try 'make PYTHON=python3.12 ...'" >&2; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "$(PYTHON) has no venv: install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 2; }
+	@echo "setting up $(VENV) (once)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/.ready ## Make the virtual environment from the lock file
+
+.PHONY: netlab
+netlab: setup ## Run the bind-address experiment and show who can reach what, and why
+	@$(BIN)/netlab run bind-address $(ARGS)
+
+.PHONY: test
+test: setup ## Run every test that this machine can run
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: setup ## Check style and types (ruff, mypy --strict)
+	@$(BIN)/ruff format --check app netlab tests
+	@$(BIN)/ruff check app netlab tests
+	@$(BIN)/mypy
+
+.PHONY: format
+format: setup ## Rewrite the code in the project's format
+	@$(BIN)/ruff format app netlab tests
+	@$(BIN)/ruff check --fix app netlab tests
+
+.PHONY: lock
+lock: setup ## Write requirements.lock anew from pyproject.toml
+	@$(VENV)/bin/python -m piptools --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet pip-tools
+	@CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/python -m piptools compile --quiet --upgrade --generate-hashes \
+	  --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	  --extra dev --all-build-deps --output-file requirements.lock pyproject.toml
+
+.PHONY: clean
+clean: ## Remove the virtual environment and caches
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	@find app netlab tests -name __pycache__ -type d -prune -exec rm -rf {} +
