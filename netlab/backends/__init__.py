@@ -1,0 +1,91 @@
+"""Backends: what makes, or attaches to, a lab.
+
+A backend supplies three things: hosts, a way to run a program on each with stdin and stdout, and their end.
+Everything else (agent, predictor, matrix, reports) is the same over all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, Self, cast
+
+from netlab.errors import NetlabError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from netlab.model import Topology
+
+
+class Channel(Protocol):
+    """A program that runs on a host, seen from here: its standard input and output."""
+
+    def send(self, data: bytes) -> None:
+        """Write all of `data` to the program's standard input.
+
+        Raises:
+            LabError: the program is gone.
+        """
+
+    def readline(self, timeout_s: float) -> bytes:
+        """Return the next line of its standard output, newline included; empty at its end.
+
+        Raises:
+            TimeoutError: no whole line came within `timeout_s` seconds.
+        """
+
+    def diagnostics(self) -> str:
+        """Return what the program wrote to standard error so far (at most a few KiB, the last ones)."""
+
+    def close(self) -> None:
+        """Close its standard input, and see to it that the program ends. Safe to repeat."""
+
+
+class Lab(Protocol):
+    """A running lab, as a context manager: on leaving it, nothing of it is left."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names of the hosts, as in the topology."""
+
+    def spawn(self, host: str, argv: Sequence[str]) -> Channel:
+        """Start a program on a host. Safe to call from several threads.
+
+        Args:
+            host: one of `hosts`.
+            argv: the program and its arguments; no shell comes between.
+
+        Raises:
+            LabError: the host is gone or the program can't be started.
+        """
+
+    def python(self, host: str) -> str:
+        """Return the path of a Python (3.8 or later) on that host."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+LabFactory = Callable[["Topology"], Lab]
+
+# name -> "module:class", imported on use, so that no backend's libraries are needed for another's.
+BACKENDS = {
+    "netns": "netlab.backends.netns:NetnsLab",
+}
+
+
+def backend(name: str) -> LabFactory:
+    """Return what brings up a lab of that kind: a callable from a topology to a context manager.
+
+    Raises:
+        NetlabError: no such backend; the message lists those that there are.
+    """
+    try:
+        module, _, attribute = BACKENDS[name].partition(":")
+    except KeyError:
+        raise NetlabError(f"no backend is called {name!r}: there is {', '.join(BACKENDS)}") from None
+    return cast(LabFactory, getattr(import_module(module), attribute))

@@ -1,0 +1,140 @@
+"""Facts: what the agent reads on a host, as values.
+
+What a host says is not trusted: its JSON is validated field by field when it is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from netlab.errors import AgentError
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A network interface and the addresses on it (rtnetlink(7), RTM_GETLINK and RTM_GETADDR)."""
+
+    index: int
+    name: str
+    up: bool
+    loopback: bool
+    addresses: tuple[IPv4Interface | IPv6Interface, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RouteEntry:
+    """An entry of a routing table (rtnetlink(7), RTM_GETROUTE).
+
+    Attributes:
+        table: 255 is `local`, 254 `main`, 253 `default`.
+        type: `unicast`, `local`, `broadcast`, `unreachable`, `blackhole`, `prohibit`, ...
+        destination: the default route is 0.0.0.0/0 or ::/0.
+        gateway: the next hop; None when the destination is on the link.
+        device: the interface it leaves by; None for routes that have none (`unreachable`, ...).
+        source: the preferred source address, where the route names one.
+        metric: the lower one wins among equal prefixes.
+    """
+
+    table: int
+    type: str
+    destination: IPv4Network | IPv6Network
+    gateway: IPv4Address | IPv6Address | None = None
+    device: str | None = None
+    source: IPv4Address | IPv6Address | None = None
+    metric: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A policy rule: which table is asked, in order of priority (rtnetlink(7), RTM_GETRULE).
+
+    Attributes:
+        conditions: the kinds of condition that it also has and that are not read here (`fwmark`, `iif`, ...).
+    """
+
+    family: Literal[4, 6]
+    priority: int
+    action: str
+    table: int
+    source: IPv4Network | IPv6Network | None = None
+    destination: IPv4Network | IPv6Network | None = None
+    conditions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A listening TCP socket (sock_diag(7)).
+
+    Attributes:
+        v6only: whether an IPv6 one refuses IPv4; False for an IPv4 socket.
+        device: the interface that it is bound to (SO_BINDTODEVICE), if any.
+    """
+
+    address: IPv4Address | IPv6Address
+    port: int
+    v6only: bool = False
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What getaddrinfo(3) makes of a name: addresses in the order in which programs try them, or its error."""
+
+    addresses: tuple[IPv4Address | IPv6Address, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was read on one host at one moment.
+
+    Attributes:
+        hostname: what the host calls itself.
+        kernel: its release, such as `6.1.0-18-amd64`.
+        names: for each name that was asked about, what it resolves to here.
+        sysctls: the relevant ones, such as `net.ipv4.ip_forward` -> `0`.
+    """
+
+    hostname: str
+    kernel: str
+    interfaces: tuple[Interface, ...] = ()
+    routes: tuple[RouteEntry, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    names: dict[str, Resolution] = field(default_factory=dict)
+    sysctls: dict[str, str] = field(default_factory=dict)
+
+
+@cache
+def _reader() -> TypeAdapter[Facts]:
+    return TypeAdapter(Facts)
+
+
+def read_facts(host: str, answer: object) -> Facts:
+    """Turn the agent's answer to a `facts` request into values.
+
+    Args:
+        host: whose agent it was, for the error.
+        answer: the decoded JSON.
+
+    Raises:
+        AgentError: a field is missing or of another form.
+    """
+    try:
+        return _reader().validate_python(answer)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise AgentError(host, f"facts.{where}: {first['msg']}") from None

@@ -1,0 +1,225 @@
+"""The words of netlab as values: topology, binds, targets, outcomes, cells.
+
+Everything here is immutable and knows nothing of how a lab is made, watched or drawn.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+
+IPAddress = IPv4Address | IPv6Address
+IPInterface = IPv4Interface | IPv6Interface
+IPNetwork = IPv4Network | IPv6Network
+
+
+# --- The lab: hosts and networks -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One link-layer segment: whoever is attached to it hears the others' ARP and neighbour solicitations."""
+
+    name: str
+    ipv4: IPv4Network | None = None
+    ipv6: IPv6Network | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A host's attachment to a network.
+
+    Attributes:
+        device: the interface's name on the host, such as `eth0`.
+        network: the name of the network it is attached to.
+        addresses: each with its prefix length.
+    """
+
+    device: str
+    network: str
+    addresses: tuple[IPInterface, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A static route: packets for `destination` go to the neighbour `via`."""
+
+    destination: IPNetwork
+    via: IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class NameEntry:
+    """A line of a host's `/etc/hosts`: an address and the names that resolve to it, the canonical one first."""
+
+    address: IPAddress
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Something with a network stack of its own on which a program can run.
+
+    Attributes:
+        name: unique in the topology, and the host's own hostname.
+        links: its interfaces other than loopback.
+        routes: what it knows beyond its own networks.
+        forwards: whether it passes on packets that are not for itself (a router).
+        names: its `/etc/hosts`, in the file's order.
+    """
+
+    name: str
+    links: tuple[Link, ...]
+    routes: tuple[Route, ...] = ()
+    forwards: bool = False
+    names: tuple[NameEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """What a backend is asked to bring up."""
+
+    networks: tuple[Network, ...]
+    hosts: tuple[Host, ...]
+
+    def host(self, name: str) -> Host:
+        """Return the host of that name.
+
+        Raises:
+            KeyError: no host has that name.
+        """
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        raise KeyError(name)
+
+
+# --- What is asked of it ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """How the service is told where to listen, on the host of its own.
+
+    Attributes:
+        name: what the user calls it, such as `0.0.0.0` or `:: v6only`; unique in the experiment.
+        host: the host that runs the service with this bind.
+        address: the name or address given to the service.
+        v6only: whether an IPv6 wildcard is to refuse IPv4.
+        device: the interface that the service binds to (SO_BINDTODEVICE), if any.
+    """
+
+    name: str
+    host: str
+    address: str
+    v6only: bool = False
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a vantage dials: `name` is the column's title, `address` the name or address given to the resolver."""
+
+    name: str
+    address: str
+
+
+class Verdict(enum.StrEnum):
+    """What comes of a probe. `not-measured` is no verdict: the probe could not run."""
+
+    OPEN = "open"
+    WRONG_SERVICE = "wrong-service"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    UNRESOLVED = "unresolved"
+    NOT_BOUND = "not-bound"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A verdict and what distinguishes it from others of its kind.
+
+    Attributes:
+        verdict: the kind.
+        detail: `unreachable` and `not-bound`: the errno's name (`ENETUNREACH`); `accepted`: `reset`, `closed`
+            or `silent`; otherwise empty.
+    """
+
+    verdict: Verdict
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.verdict} ({self.detail})" if self.detail else str(self.verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step from facts to a predicted outcome.
+
+    Attributes:
+        kind: `bind`, `resolve`, `route`, `neighbour`, `forward`, `filter`, `delivery`, `listener`, `answer`...
+        host: where it happens.
+        text: what happens there.
+        rests_on: the fact or the rule that says so: `routes of peer`, `RFC 9293, 3.10.7.1`.
+    """
+
+    kind: str
+    host: str
+    text: str
+    rests_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the facts say must happen, and why."""
+
+    outcome: Outcome
+    reason: tuple[Step, ...]
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What happened.
+
+    Attributes:
+        outcome: None when the probe could not run: `not_measured` then says why.
+        evidence: lines for people: errno, times, both socket addresses, who sent which ICMP message.
+        seconds: how long the probe took, resolution included.
+    """
+
+    outcome: Outcome | None
+    evidence: tuple[str, ...] = ()
+    seconds: float = 0.0
+    not_measured: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One square of the matrix: a bind, a vantage that dials, and what it dials."""
+
+    bind: Bind
+    vantage: str
+    target: Target
+    prediction: Prediction
+    observation: Observation
+
+    @property
+    def measured(self) -> bool:
+        """Whether the probe could run."""
+        return self.observation.outcome is not None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it was measured and came out as predicted."""
+        return self.observation.outcome == self.prediction.outcome
