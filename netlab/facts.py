@@ -90,7 +90,7 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What getaddrinfo(3) makes of a name: addresses in the order in which programs try them, or its error."""
+    """What getaddrinfo(3) makes of a name: addresses in the order in which they are tried, or its error."""
 
     addresses: tuple[IPv4Address | IPv6Address, ...] = ()
     error: str = ""

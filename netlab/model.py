@@ -58,7 +58,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class NameEntry:
-    """A line of a host's `/etc/hosts`: an address and the names that resolve to it, the canonical one first."""
+    """A line of `/etc/hosts`: an address and the names that resolve to it, the canonical one first."""
 
     address: IPAddress
     names: tuple[str, ...]
@@ -126,7 +126,7 @@ class Bind:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a vantage dials: `name` is the column's title, `address` the name or address given to the resolver."""
+    """What a vantage dials: `name` is the column's title, `address` what is given to the resolver."""
 
     name: str
     address: str
@@ -167,7 +167,7 @@ class Step:
     """One step from facts to a predicted outcome.
 
     Attributes:
-        kind: `bind`, `resolve`, `route`, `neighbour`, `forward`, `filter`, `delivery`, `listener`, `answer`...
+        kind: `bind`, `resolve`, `route`, `neighbour`, `forward`, `filter`, `delivery`, `listener`, `answer`.
         host: where it happens.
         text: what happens there.
         rests_on: the fact or the rule that says so: `routes of peer`, `RFC 9293, 3.10.7.1`.

@@ -1,0 +1,211 @@
+"""What an experiment's YAML file may say, and the errors that say where it does not.
+
+`read` gives a `Document`: the validated values, and for every path into them the line it stands on.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedBase
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from netlab.errors import ExperimentError
+
+Path = tuple[str | int, ...]
+
+# RFC 1123, 2.1: letters, digits and hyphens; one label.
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$")]
+# A host's number becomes the last byte of its IPv4 addresses, and reads the same in its IPv6 addresses.
+Number = Annotated[int, Field(ge=1, le=254)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class _Section(BaseModel):
+    """A mapping with known keys; a key it does not know is an error that lists those that it does."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            for key in value:
+                if key not in cls.model_fields:
+                    raise PydanticCustomError("unknown_key", "{problem}", _unknown(key, [*cls.model_fields]))
+        return value
+
+
+def _unknown(key: object, allowed: list[str]) -> dict[str, Any]:
+    close = difflib.get_close_matches(str(key), allowed, n=1)
+    meant = f" (did you mean {close[0]!r}?)" if close else ""
+    return {"key": key, "problem": f"unknown key{meant}; allowed here: {', '.join(allowed)}"}
+
+
+class NetworkSection(_Section):
+    """One network's prefixes."""
+
+    ipv4: Annotated[IPv4Network, Field(strict=False)] | None = None
+    ipv6: Annotated[IPv6Network, Field(strict=False)] | None = None
+
+    @model_validator(mode="after")
+    def _has_a_prefix(self) -> Self:
+        if self.ipv4 is None and self.ipv6 is None:
+            raise PydanticCustomError("no_prefix", "a network needs ipv4, ipv6 or both")
+        return self
+
+
+class RouteSection(_Section):
+    """Packets `to` a network, or `anywhere`, go `via` a host, or for each server via itself (`servers`)."""
+
+    to: str
+    via: str
+
+
+class HostSection(_Section):
+    """A host, or what the hosts that run the service have in common.
+
+    Attributes:
+        number: the last byte of its addresses; the first server's, and the others follow.
+        forwards: whether it is a router.
+        names: whether it asks the lab's DNS; otherwise it knows only itself.
+    """
+
+    number: Number
+    networks: Annotated[list[str], Field(min_length=1)]
+    routes: list[RouteSection] = []
+    forwards: bool = False
+    names: bool = True
+
+
+class OptionsSection(_Section):
+    """What is added to the command for a bind that asks for it."""
+
+    v6only: list[str] = []
+    device: list[str] = []
+
+
+class ServiceSection(_Section):
+    """The server under test."""
+
+    command: Annotated[list[str], Field(min_length=1)]
+    options: OptionsSection = OptionsSection()
+    port: Port
+    check: Literal["hftp", "tcp"]
+
+
+class BindSection(_Section):
+    """One way to tell the service where to listen."""
+
+    host: Label
+    address: str
+    v6only: bool = False
+    device: str | None = None
+
+
+class ColumnSection(_Section):
+    """A column of the headline."""
+
+    vantage: str
+    target: str
+
+
+class HeadlineSection(_Section):
+    """The part of the matrix that answers the question on one slide."""
+
+    binds: Annotated[list[str], Field(min_length=1)]
+    columns: Annotated[dict[str, ColumnSection], Field(min_length=1)]
+
+
+class ExperimentSection(_Section):
+    """A whole file."""
+
+    title: str
+    networks: Annotated[dict[Label, NetworkSection], Field(min_length=1)]
+    names: str
+    servers: HostSection
+    hosts: dict[Label, HostSection] = {}
+    service: ServiceSection
+    binds: Annotated[dict[str, BindSection], Field(min_length=1)]
+    vantages: Annotated[dict[str, Annotated[dict[str, str], Field(min_length=1)]], Field(min_length=1)]
+    headline: HeadlineSection
+
+
+@dataclass(frozen=True)
+class Document:
+    """A validated file, and how to point into it.
+
+    Attributes:
+        name: what the user calls the file.
+        experiment: its values.
+    """
+
+    name: str
+    experiment: ExperimentSection
+    _tree: Any
+
+    def error(self, path: Path, problem: str) -> ExperimentError:
+        """Return the error that says that what stands at `path` can't be."""
+        return _error(self.name, self._tree, path, problem)
+
+
+def read(name: str, text: str) -> Document:
+    """Read and validate an experiment's text.
+
+    Args:
+        name: what the user calls it: a file's name.
+        text: YAML 1.2.
+
+    Raises:
+        ExperimentError: it is no YAML, or not what an experiment may say.
+    """
+    yaml = YAML(typ="rt")
+    yaml.version = "1.2"
+    try:
+        tree = yaml.load(io.StringIO(text))
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise ExperimentError(name, line, "", f"not YAML: {error.problem or error.context}") from None
+    except YAMLError as error:
+        raise ExperimentError(name, 0, "", f"not YAML: {' '.join(str(error).split())}") from None
+    try:
+        experiment = ExperimentSection.model_validate(tree)
+    except ValidationError as error:
+        raise _from_pydantic(name, tree, error) from None
+    return Document(name, experiment, tree)
+
+
+def _from_pydantic(name: str, tree: Any, error: ValidationError) -> ExperimentError:
+    """Turn the first of pydantic's errors into ours: the others often follow from it."""
+    first = error.errors(include_url=False)[0]
+    path: Path = first["loc"]
+    if first["type"] == "unknown_key":
+        path = (*path, first["ctx"]["key"])
+    elif path and path[-1] == "[key]":
+        path = path[:-1]
+    return _error(name, tree, path, first["msg"])
+
+
+def _error(name: str, tree: Any, path: Path, problem: str) -> ExperimentError:
+    return ExperimentError(name, _line(tree, path), ".".join(map(str, path)), problem)
+
+
+def _line(tree: Any, path: Path) -> int:
+    """Return the 1-based line of what stands at `path`, or of the nearest thing around it that is there."""
+    line = 1
+    for step in path:
+        if not isinstance(tree, CommentedBase):
+            break
+        positions = tree.lc.data or {}
+        if step not in positions:
+            break
+        line = positions[step][0] + 1
+        tree = tree[step]  # type: ignore[index]
+    return line
