@@ -21,6 +21,11 @@ IPInterface = IPv4Interface | IPv6Interface
 IPNetwork = IPv4Network | IPv6Network
 
 
+def endpoint(address: IPAddress | str, port: int) -> str:
+    """Return an address and a port as URLs write them: `127.0.0.1:80`, `[::1]:80` (RFC 3986, 3.2.2)."""
+    return f"[{address}]:{port}" if ":" in str(address) else f"{address}:{port}"
+
+
 # --- The lab: hosts and networks -------------------------------------------------------------------------
 
 

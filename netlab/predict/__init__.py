@@ -1,0 +1,134 @@
+"""The predictor: from facts to what must come of a dial, and why. Pure: no socket, no clock, no backend.
+
+`predict` goes the way of a connection: does the service listen at all (`binding`), what does the name resolve
+to, where does the packet go (`path`, `routing`), which socket takes it (`listeners`), does the answer return.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address
+
+from netlab.facts import Facts, Resolution
+from netlab.model import Bind, IPAddress, Outcome, Prediction, Step, Target, Verdict, endpoint
+from netlab.predict.binding import cannot_bind, describe, describe_all
+from netlab.predict.listeners import find_listener
+from netlab.predict.path import Delivered, View, arrives, send
+
+__all__ = ["View", "predict"]
+
+
+def predict(view: View, bind: Bind, port: int, vantage: str, target: Target) -> Prediction:
+    """Say what comes of a dial.
+
+    Args:
+        view: the facts of every host, read while the service ran, and the networks that join them.
+        bind: how the service was told where to listen, and on which host.
+        port: the TCP port dialled.
+        vantage: the host that dials.
+        target: what it dials.
+
+    Returns:
+        The outcome; its reason, step by step; and what would open it, where it is not open.
+    """
+    return cannot_bind(view.facts[bind.host], bind, port) or _Connection(view, bind, port, vantage).dial(
+        target
+    )
+
+
+class _Connection:
+    """An attempt to connect, with the steps so far."""
+
+    def __init__(self, view: View, bind: Bind, port: int, vantage: str) -> None:
+        self.view, self.bind, self.port, self.vantage = view, bind, port, vantage
+        self.steps: list[Step] = []
+
+    def dial(self, target: Target) -> Prediction:
+        """Try the target's addresses in turn: the first that connects decides, else the last.
+
+        So does every client that follows RFC 6724, 2 (socket.create_connection, curl, ssh).
+        """
+        listening = describe_all(self.view.facts[self.bind.host], self.port)
+        self._note("bind", self.bind.host, f"{self.bind.address}: listening on {listening}")
+        resolution = self._resolve(target.address)
+        if resolution.error:
+            remedy = f"dial an address, or make {target.address} known to {self.vantage} (DNS, /etc/hosts)"
+            return self._end(Outcome(Verdict.UNRESOLVED, resolution.error), remedy)
+        for address in resolution.addresses:
+            tried = self._connect(self._effective(address))
+            if tried.outcome.verdict in (Verdict.OPEN, Verdict.WRONG_SERVICE):
+                break
+        return tried
+
+    def _resolve(self, name: str) -> Resolution:
+        try:
+            return Resolution((ip_address(name),))
+        except ValueError:
+            found = self.view.facts[self.vantage].names.get(name, Resolution(error="EAI_NONAME"))
+        if not found.addresses:
+            found = Resolution(error=found.error or "EAI_NODATA")
+            self._note(
+                "resolve", self.vantage, f"{name} has no address ({found.error})", f"names of {self.vantage}"
+            )
+        else:
+            listed = ", then ".join(map(str, found.addresses))
+            rests_on = f"names of {self.vantage}; RFC 6724, 6"
+            self._note("resolve", self.vantage, f"{name} is {listed}", rests_on)
+        return found
+
+    def _effective(self, address: IPAddress) -> IPAddress:
+        """Return the address that connect(2) really dials.
+
+        Source: RFC 4291, 2.5.5.2 (IPv4-mapped); Linux `net/ipv4/route.c` (ip_route_output_key_hash_rcu) and
+        `net/ipv6/tcp_ipv6.c` (tcp_v6_connect): a wildcard as a destination is the loopback address.
+        """
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        if not address.is_unspecified:
+            return address
+        loopback = ip_address("127.0.0.1" if address.version == 4 else "::1")
+        rule = "ip_route_output_key_hash_rcu" if address.version == 4 else "tcp_v6_connect"
+        self._note("resolve", self.vantage, f"{address} as a destination is {loopback}", rule)
+        return loopback
+
+    def _connect(self, destination: IPAddress) -> Prediction:
+        sent = send(self.view, self.vantage, destination)
+        if isinstance(sent, Prediction):
+            self.steps += sent.reason
+            return self._end(sent.outcome, sent.remedy)
+        self.steps += sent.steps
+        if sent.host != self.vantage and not arrives(self.view, sent.host, sent.source, self.vantage):
+            text = f"the answer to {sent.source} finds no way back"
+            self._note("answer", sent.host, text, f"routes of {sent.host}")
+            return self._end(Outcome(Verdict.TIMEOUT), f"give {sent.host} a route back to {sent.source}")
+        return self._answer(destination, sent)
+
+    def _answer(self, destination: IPAddress, sent: Delivered) -> Prediction:
+        facts = self.view.facts[sent.host]
+        rule = "__inet_lookup_listener" if destination.version == 4 else "inet6_lookup_listener"
+        rests_on = f"sockets of {sent.host}; {rule}"
+        listener = find_listener(facts.listeners, destination, self.port, sent.device)
+        if listener is None:
+            wanted, there = endpoint(destination, self.port), describe_all(facts, self.port)
+            text = f"none for {wanted} by {sent.device}; listening: {there}"
+            self._note("listener", sent.host, text, rests_on)
+            self._note("answer", sent.host, "no listener: RST", "RFC 9293, 3.10.7.1")
+            return self._end(Outcome(Verdict.REFUSED), self._how_to_open(destination, sent.host))
+        self._note("listener", sent.host, f"{describe(listener)} takes it", rests_on)
+        if sent.host != self.bind.host:
+            self._note("answer", sent.host, f"not the service on {self.bind.host}")
+            return self._end(Outcome(Verdict.WRONG_SERVICE), f"dial an address of {self.bind.host}")
+        self._note("answer", sent.host, "SYN, ACK; then the service answers", "RFC 9293, 3.10.7.2")
+        return self._end(Outcome(Verdict.OPEN), "")
+
+    def _how_to_open(self, destination: IPAddress, reached: str) -> str:
+        if reached != self.bind.host:
+            return f"{destination} is {reached} itself: dial an address of {self.bind.host}"
+        wildcard = "0.0.0.0" if destination.version == 4 else "::"
+        advice = f"bind {wildcard} or {destination}"
+        return f"{advice}, and not to the device {self.bind.device}" if self.bind.device else advice
+
+    def _note(self, kind: str, host: str, text: str, rests_on: str = "") -> None:
+        self.steps.append(Step(kind, host, text, rests_on or f"sockets of {host}"))
+
+    def _end(self, outcome: Outcome, remedy: str) -> Prediction:
+        return Prediction(outcome, tuple(self.steps), remedy)

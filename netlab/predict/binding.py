@@ -1,0 +1,65 @@
+"""Whether a service can listen where it is told to, and how its listening sockets are written.
+
+Source: bind(2); Linux `net/ipv4/af_inet.c` (__inet_bind), `net/ipv6/af_inet6.c` (__inet6_bind).
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from netlab.facts import Facts, Listener
+from netlab.model import Bind, IPAddress, Outcome, Prediction, Step, Verdict, endpoint
+from netlab.predict.routing import is_local
+
+
+def cannot_bind(facts: Facts, bind: Bind, port: int) -> Prediction | None:
+    """Return the prediction for a service that can't listen where it is told to; None if it can.
+
+    Args:
+        facts: of the service's host.
+        bind: what it is told.
+        port: the TCP port.
+    """
+    devices = [interface.name for interface in facts.interfaces]
+    if bind.device is not None and bind.device not in devices:
+        text = f"there is no device {bind.device}: there is {', '.join(devices)}"
+        return _not_bound(bind, "ENODEV", text, f"bind to one of {', '.join(devices)}")
+    addresses = _addresses(facts, bind.address)
+    if not addresses:
+        error = facts.names[bind.address].error if bind.address in facts.names else "EAI_NONAME"
+        text = f"{bind.address} has no address here ({error})"
+        return _not_bound(bind, error, text, "bind an address, or a name that resolves on the host itself")
+    address = addresses[0]
+    foreign = not address.is_unspecified and not is_local(facts, address)
+    if foreign and facts.sysctls.get(f"net.ipv{address.version}.ip_nonlocal_bind", "0") == "0":
+        own = ", ".join(
+            str(a.ip) for i in facts.interfaces for a in i.addresses if a.version == address.version
+        )
+        text = f"{address} is no address of this host, which has {own}"
+        return _not_bound(bind, "EADDRNOTAVAIL", text, f"bind one of {own}, or the wildcard")
+    return None
+
+
+def _addresses(facts: Facts, name: str) -> tuple[IPAddress, ...]:
+    try:
+        return (ip_address(name),)
+    except ValueError:
+        return facts.names[name].addresses if name in facts.names else ()
+
+
+def _not_bound(bind: Bind, errno: str, text: str, remedy: str) -> Prediction:
+    step = Step("bind", bind.host, text, f"addresses of {bind.host}; bind(2), {errno}")
+    return Prediction(Outcome(Verdict.NOT_BOUND, errno), (step,), remedy)
+
+
+def describe(listener: Listener) -> str:
+    """Return a listening socket in words: `127.0.0.1:80`, `[::]:80 (IPv6 only)`, `0.0.0.0:80 on eth1`."""
+    text = endpoint(listener.address, listener.port)
+    if listener.address.version == 6 and listener.address.is_unspecified:
+        text += " (IPv6 only)" if listener.v6only else " (IPv4 too)"
+    return f"{text} on {listener.device}" if listener.device else text
+
+
+def describe_all(facts: Facts, port: int) -> str:
+    """Return all listening sockets of a port, or that there are none."""
+    return ", ".join(describe(listener) for listener in facts.listeners if listener.port == port) or "nothing"

@@ -1,0 +1,55 @@
+"""Which listening socket gets a connection: the kernel's rule, on the sockets that were read.
+
+Source: Linux `net/ipv4/inet_hashtables.c` (__inet_lookup_listener, compute_score) and
+`net/ipv6/inet6_hashtables.c` (inet6_lookup_listener): first those bound to the very address, then those bound
+to the wildcard; among these the highest score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv6Address
+
+from netlab.facts import Listener
+from netlab.model import IPAddress
+
+
+def find_listener(
+    listeners: Iterable[Listener], destination: IPAddress, port: int, device: str
+) -> Listener | None:
+    """Return the listener that a SYN finds, or None: then the answer is an RST.
+
+    Args:
+        listeners: the host's listening sockets.
+        destination: the packet's destination address.
+        port: its destination port.
+        device: the interface it came in by; the loopback interface for what the host sends to itself.
+    """
+    able = [
+        listener
+        for listener in listeners
+        if listener.port == port and listener.device in (None, device) and _hears(listener, destination)
+    ]
+    exact = [listener for listener in able if not _address(listener).is_unspecified]
+    return max(exact or able, key=_score, default=None)
+
+
+def _address(listener: Listener) -> IPAddress:
+    """Return the address it is bound to; an IPv4-mapped one is an IPv4 address (RFC 4291, 2.5.5.2)."""
+    if isinstance(listener.address, IPv6Address) and listener.address.ipv4_mapped is not None:
+        return listener.address.ipv4_mapped
+    return listener.address
+
+
+def _hears(listener: Listener, destination: IPAddress) -> bool:
+    bound = _address(listener)
+    if not bound.is_unspecified:
+        return bound == destination
+    same_family = bound.version == destination.version
+    takes_ipv4_too = bound.version == 6 and not listener.v6only
+    return same_family or takes_ipv4_too
+
+
+def _score(listener: Listener) -> int:
+    """Score as compute_score does: a bound device counts, and so does being an IPv4 socket."""
+    return (listener.device is not None) + (listener.address.version == 4)
