@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ipaddress import IPv6Address, ip_address
 
-from netlab.facts import Facts, Resolution
+from netlab.facts import Resolution
 from netlab.model import Bind, IPAddress, Outcome, Prediction, Step, Target, Verdict, endpoint
 from netlab.predict.binding import cannot_bind, describe, describe_all
 from netlab.predict.listeners import find_listener

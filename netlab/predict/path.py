@@ -16,7 +16,7 @@ from netlab.predict.routing import interface_of, is_local, lookup, source_addres
 # RFC 9293 asks for no limit; RFC 1700's default TTL, which Linux uses (IPDEFTTL).
 _TTL = 64
 
-# What connect(2) says when the host's own table has such a route (Linux `net/ipv4/fib_semantics.c`, fib_props).
+# What connect(2) says of such a route in the host's own tables (Linux `net/ipv4/fib_semantics.c`, fib_props).
 _OWN_ROUTE_ERRNO = {
     "unreachable": "EHOSTUNREACH",
     "prohibit": "EACCES",
@@ -79,7 +79,7 @@ class View:
         """Return the addresses for which a host answers ARP, or neighbour solicitations, on an interface.
 
         ARP: for any of its addresses, unless arp_ignore says otherwise; IPv6: for that interface's only.
-        Source: Linux `net/ipv4/arp.c` (arp_process), `net/ipv6/ndisc.c` (ndisc_recv_ns); ip-sysctl, arp_ignore.
+        Source: Linux `net/ipv4/arp.c` (arp_process), `net/ipv6/ndisc.c` (ndisc_recv_ns).
         """
         facts = self.facts[host]
         strict = max(_setting(facts, 4, name, "arp_ignore") for name in ("all", device)) > 0
@@ -233,11 +233,9 @@ class _Packet:
 
     def _refused_by_router(self, router: str, message: str, errno: str, remedy: str) -> Prediction:
         """Send the router's ICMP error back: it counts only if it arrives."""
-        back = self.errors_return and self.source is not None
-        if not (back and arrives(self.view, router, self.source, self.origin)):
-            self._note(
-                "answer", router, f"{message}, which does not find its way back", f"routes of {router}"
-            )
+        source = self.source
+        if source is None or not self.errors_return or not arrives(self.view, router, source, self.origin):
+            self._note("answer", router, f"{message}, which finds no way back", f"routes of {router}")
             return self._stop(Verdict.TIMEOUT, "", remedy)
         rests_on = "RFC 1812, 5.2.7.1" if self.version == 4 else "RFC 4443, 3.1"
         self._note("answer", router, f"{message}, to {self.source}", rests_on)
