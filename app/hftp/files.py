@@ -1,0 +1,244 @@
+"""The data directory: which files there are, how long they are, and what is in them.
+
+Everything is opened relative to a descriptor of the directory, and judged by what was opened, not by a
+path that may name something else by then. So there is no gap between the check and the use.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from hftp.constants import EOL
+from hftp.errors import BrokenAnswerError, DirectoryError
+from hftp.protocol import is_name
+
+TYPE_CHECKING = False  # importing typing takes longer than all of this package
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import NoReturn
+
+# O_NONBLOCK: a FIFO that replaces a file must not block the open. O_NOCTTY: nor a terminal become ours.
+_OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+_OPEN_DIRECTORY_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+
+# What the system says of a name for which there is no regular file: a missing one, a loop of links or a
+# link put in a file's place, a link through a file, a name too long, a socket.
+_NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ENXIO})
+
+# How many directory entries are read, and how many names are sent, before others have their turn: about
+# a millisecond's work.
+_LISTING_STEP = 1000
+
+
+class NoSuchFileError(Exception):
+    """No regular file has this name."""
+
+
+class File:
+    """An open regular file.
+
+    Attributes:
+        size: In bytes, when it was opened.
+        descriptor: For those who can send it without reading it.
+    """
+
+    __slots__ = ("descriptor", "size")
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self.descriptor = descriptor
+        self.size = size
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Read exactly so many bytes.
+
+        Args:
+            offset: Where they begin, in bytes.
+            count: How many.
+
+        Returns:
+            ``count`` bytes.
+
+        Raises:
+            BrokenAnswerError: The file has become shorter, or can't be read.
+        """
+        try:
+            piece = os.pread(self.descriptor, count, offset)
+            while len(piece) < count:
+                more = os.pread(self.descriptor, count - len(piece), offset + len(piece))
+                if not more:
+                    raise BrokenAnswerError(f"the file ends at {offset + len(piece)}, not at {self.size}")
+                piece += more
+        except OSError as error:
+            raise BrokenAnswerError(f"the file can't be read: {error.strerror}") from error
+        return piece
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self.descriptor)
+
+
+class DataDirectory:
+    """The directory whose files are served.
+
+    It is held open: renamed, it is still the one that is served.
+
+    Args:
+        path: Of the directory.
+
+    Raises:
+        DirectoryError: It can't be opened, read or searched.
+    """
+
+    def __init__(self, path: str) -> None:
+        try:
+            self._path = os.path.realpath(os.fsencode(path))
+            self._descriptor = os.open(self._path, _OPEN_DIRECTORY_FLAGS)
+            if not os.access(self._path, os.R_OK | os.X_OK):
+                os.close(self._descriptor)
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
+            raise DirectoryError(path, error.errno or 0) from error
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self._descriptor)
+
+    def size(self, name: bytes) -> int:
+        """Tell a file's size. Nothing is opened for this, so a file that can't be read has one, too.
+
+        Args:
+            name: A name that ``is_name()`` accepts.
+
+        Returns:
+            In bytes.
+
+        Raises:
+            NoSuchFileError: There is no such regular file.
+            OSError: The directory can't be searched.
+        """
+        status = self._status(name)
+        if stat.S_ISREG(status.st_mode):
+            return status.st_size
+        file = self.open(name)
+        file.close()
+        return file.size
+
+    def open(self, name: bytes) -> File:
+        """Open a file.
+
+        Args:
+            name: A name that ``is_name()`` accepts.
+
+        Returns:
+            The file, to be closed by the caller.
+
+        Raises:
+            NoSuchFileError: There is no such regular file, or a symbolic link leads outside or nowhere.
+            OSError: It can't be opened: permissions, or no descriptor is left.
+        """
+        mode = self._status(name).st_mode
+        if stat.S_ISREG(mode):
+            return _open_regular(name, self._descriptor)
+        if stat.S_ISLNK(mode):
+            return self._open_target(name)
+        # Not even tried: opening a FIFO wakes its writers, opening a device may do anything.
+        raise NoSuchFileError
+
+    def _status(self, name: bytes) -> os.stat_result:
+        try:
+            return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+        except OSError as error:
+            _raise_no_such_file(error)
+
+    def _open_target(self, link: bytes) -> File:
+        """Open what a symbolic link leads to, walking there from the directory without following any link.
+
+        The path may be outdated when it is walked; what is opened is inside the directory all the same.
+        """
+        prefix = self._path.rstrip(b"/") + b"/"
+        target = os.path.realpath(prefix + link)
+        if not target.startswith(prefix):
+            raise NoSuchFileError
+        *directories, name = target[len(prefix) :].split(b"/")
+        descriptor = os.dup(self._descriptor)
+        try:
+            for directory in directories:
+                parent, descriptor = descriptor, _open_directory(directory, descriptor)
+                os.close(parent)
+            if not stat.S_ISREG(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                raise NoSuchFileError
+            return _open_regular(name, descriptor)
+        except OSError as error:
+            _raise_no_such_file(error)
+        finally:
+            os.close(descriptor)
+
+    def listing(self) -> Generator[bytes, None, None]:
+        """Make the body of a listing, a piece at a time.
+
+        Returns:
+            Pieces of names, each ended by CRLF, sorted, and the empty line. Empty pieces come while the
+            directory is being read. Close it to give the descriptor back early.
+
+        Raises:
+            OSError: The directory can't be read. While the pieces are made: BrokenAnswerError.
+        """
+        # A descriptor of its own: the position in a directory belongs to the open file.
+        descriptor = os.open(b".", _OPEN_DIRECTORY_FLAGS, dir_fd=self._descriptor)
+        pieces = self._listing_pieces(descriptor)
+        next(pieces)  # so that close() finds it inside its try
+        return pieces
+
+    def _listing_pieces(self, descriptor: int) -> Generator[bytes, None, None]:
+        names = []
+        try:
+            yield b""
+            with os.scandir(descriptor) as entries:
+                for number, entry in enumerate(entries, 1):
+                    name = os.fsencode(entry.name)
+                    if is_name(name) and self._is_served(name, entry):
+                        names.append(name)
+                    if number % _LISTING_STEP == 0:
+                        yield b""
+        except OSError as error:
+            raise BrokenAnswerError(f"the directory can't be read: {error.strerror}") from error
+        finally:
+            os.close(descriptor)
+        names.sort()
+        for start in range(0, len(names), _LISTING_STEP):
+            yield EOL.join([*names[start : start + _LISTING_STEP], b""])
+        yield EOL
+
+    def _is_served(self, name: bytes, entry: os.DirEntry[str]) -> bool:
+        if not entry.is_symlink():
+            return entry.is_file(follow_symlinks=False)
+        try:
+            self.size(name)
+        except (NoSuchFileError, OSError):
+            return False
+        return True
+
+
+def _open_regular(name: bytes, directory: int) -> File:
+    try:
+        descriptor = os.open(name, _OPEN_FLAGS, dir_fd=directory)
+    except OSError as error:
+        _raise_no_such_file(error)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):  # replaced since it was looked at
+        os.close(descriptor)
+        raise NoSuchFileError
+    return File(descriptor, status.st_size)
+
+
+def _open_directory(name: bytes, directory: int) -> int:
+    return os.open(name, _OPEN_DIRECTORY_FLAGS | os.O_NOFOLLOW, dir_fd=directory)
+
+
+def _raise_no_such_file(error: OSError) -> NoReturn:
+    """Tell an error that means 202 from one that means 199."""
+    if error.errno in _NO_SUCH_FILE:
+        raise NoSuchFileError from error
+    raise error
