@@ -1,0 +1,341 @@
+"""Probes: what a host is asked to dial, what came of it, and the verdict. Pure: values in, values out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from netlab.errors import AgentError
+from netlab.model import Observation, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Endpoint = tuple[IPv4Address | IPv6Address, int]
+
+
+# --- What is asked ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How the right application is told from others, once connected.
+
+    Attributes:
+        kind: `hftp`: it lists `file`, and the content is `expect`; `banner`: it speaks first, and `expect` is
+            in what it says; `tcp`: that it accepts is enough.
+    """
+
+    kind: Literal["hftp", "banner", "tcp"]
+    file: str = ""
+    expect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One thing to dial.
+
+    Attributes:
+        id: what the result is called by; unique in a request.
+        address: a name or an address, as given to the resolver.
+    """
+
+    id: str
+    address: str
+    port: int
+    check: Check
+
+
+def probe_request(probes: Iterable[Probe], timeout_s: float) -> dict[str, object]:
+    """Return the fields of a `probe` request to the agent.
+
+    Args:
+        probes: all are dialled at the same time.
+        timeout_s: bounds each attempt to connect, and each check.
+    """
+    return {"probes": [_probe_field(probe) for probe in probes], "timeout_s": timeout_s}
+
+
+def _probe_field(probe: Probe) -> dict[str, object]:
+    check = {"kind": probe.check.kind, "file": probe.check.file, "expect": probe.check.expect}
+    return {"id": probe.id, "address": probe.address, "port": probe.port, "check": check}
+
+
+# --- What came of it -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Icmp:
+    """The ICMP message that ended an attempt.
+
+    Attributes:
+        version: 4 for ICMP (RFC 792), 6 for ICMPv6 (RFC 4443); types and codes differ.
+        sender: who sent it, where the kernel says so: a router, the target, or the host itself.
+    """
+
+    version: Literal[4, 6]
+    type: int
+    code: int
+    sender: Annotated[IPv4Address | IPv6Address | None, Field(alias="from")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to connect, to one address.
+
+    Attributes:
+        errno: its name, `ECONNREFUSED`; None when it connected and stayed so.
+        timed_out: whether it was the agent whose patience ended; the kernel's would have lasted longer.
+        local: the address and port that the kernel chose for this end, if it came so far.
+        peer: the other end's; None until connected.
+    """
+
+    address: IPv4Address | IPv6Address
+    port: int
+    connected: bool
+    errno: str | None
+    timed_out: bool
+    seconds: float
+    icmp: Icmp | None = None
+    local: Endpoint | None = None
+    peer: Endpoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What the application check found.
+
+    Attributes:
+        result: `right` and `wrong` are about what answered; otherwise the connection was reset, or closed
+            before the answer was complete, or nothing came in time.
+        text: what came, in a line.
+    """
+
+    result: Literal["right", "wrong", "reset", "closed", "silent"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """What came of one probe.
+
+    Attributes:
+        resolved: the addresses, in the order of getaddrinfo(3).
+        resolve_error: the name of its error, `EAI_NONAME`, if it failed.
+        attempts: one for each address that was tried; the last one connected, or none did.
+        check: None unless one connected.
+        seconds: everything together.
+    """
+
+    id: str
+    resolved: tuple[IPv4Address | IPv6Address, ...]
+    resolve_error: str | None
+    attempts: tuple[Attempt, ...]
+    check: CheckResult | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    results: tuple[ProbeResult, ...]
+
+
+@cache
+def _reader() -> TypeAdapter[_Answer]:
+    return TypeAdapter(_Answer)
+
+
+def read_probe_results(host: str, answer: object) -> dict[str, ProbeResult]:
+    """Turn the agent's answer to a `probe` request into values, by the probes' ids.
+
+    Args:
+        host: whose agent it was, for the error.
+        answer: the decoded JSON.
+
+    Raises:
+        AgentError: a field is missing or of another form.
+    """
+    try:
+        read = _reader().validate_python(answer)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise AgentError(host, f"probe.{where}: {first['msg']}") from None
+    return {result.id: result for result in read.results}
+
+
+# --- The verdict -----------------------------------------------------------------------------------------
+
+# What connect(2) fails with because of the network, or of what somebody in it says: the errnos of ICMP errors
+# (net/ipv4/icmp.c, icmp_err_convert; net/ipv6/icmp.c, icmpv6_err_convert), and those of a failed route lookup
+# (net/ipv4/fib_semantics.c, fib_props: a `blackhole` gives EINVAL, a `prohibit` EACCES).
+_UNREACHABLE = frozenset(
+    {"EHOSTUNREACH", "ENETUNREACH", "EHOSTDOWN", "ENETDOWN", "ENONET", "EACCES", "EPERM", "EINVAL", "ENODEV"}
+    | {"EADDRNOTAVAIL", "EAFNOSUPPORT", "ENOPROTOOPT", "EMSGSIZE", "EOPNOTSUPP", "EPROTO", "ENETRESET"}
+)
+
+
+def judge(result: ProbeResult) -> Observation:
+    """Say what a probe's result means.
+
+    The first address that accepts decides; if none does, the last one that was tried, as in most programs.
+    """
+    evidence = tuple(_evidence(result))
+    outcome = _outcome(result)
+    if isinstance(outcome, str):
+        return Observation(None, evidence, result.seconds, not_measured=outcome)
+    return Observation(outcome, evidence, result.seconds)
+
+
+def _outcome(result: ProbeResult) -> Outcome | str:
+    """Return the outcome, or why there is none."""
+    if result.resolve_error:
+        return Outcome(Verdict.UNRESOLVED, result.resolve_error)
+    if not result.attempts:
+        return "the name resolved to no address that could be dialled"
+    last = result.attempts[-1]
+    if last.connected:
+        return _answered(result.check)
+    return _failed(last)
+
+
+def _answered(check: CheckResult | None) -> Outcome | str:
+    if check is None:
+        return "it connected and nothing was checked"
+    if check.result == "right":
+        return Outcome(Verdict.OPEN)
+    if check.result == "wrong":
+        return Outcome(Verdict.WRONG_SERVICE)
+    return Outcome(Verdict.ACCEPTED, check.result)
+
+
+def _failed(attempt: Attempt) -> Outcome | str:
+    if attempt.errno == "ECONNREFUSED":
+        return Outcome(Verdict.REFUSED)
+    if attempt.errno == "ETIMEDOUT":
+        return Outcome(Verdict.TIMEOUT)
+    if attempt.errno in _UNREACHABLE:
+        return Outcome(Verdict.UNREACHABLE, attempt.errno)
+    return f"connect to {attempt.address} failed with {attempt.errno}, which says nothing of the network"
+
+
+# --- Evidence, for people --------------------------------------------------------------------------------
+
+# RFC 792, RFC 1122 3.2.2.1, RFC 1812 5.2.7.1
+_ICMP4_TEXTS = {
+    (3, 0): "network unreachable",
+    (3, 1): "host unreachable",
+    (3, 2): "protocol unreachable",
+    (3, 3): "port unreachable",
+    (3, 4): "fragmentation needed",
+    (3, 5): "source route failed",
+    (3, 6): "network unknown",
+    (3, 7): "host unknown",
+    (3, 9): "network prohibited",
+    (3, 10): "host prohibited",
+    (3, 13): "administratively prohibited",
+    (11, 0): "time to live exceeded in transit",
+    (12, 0): "parameter problem",
+}
+# RFC 4443, 3
+_ICMP6_TEXTS = {
+    (1, 0): "no route to destination",
+    (1, 1): "administratively prohibited",
+    (1, 2): "beyond scope of source address",
+    (1, 3): "address unreachable",
+    (1, 4): "port unreachable",
+    (1, 5): "source address failed policy",
+    (1, 6): "route rejected",
+    (2, 0): "packet too big",
+    (3, 0): "hop limit exceeded in transit",
+    (4, 0): "parameter problem",
+}
+
+
+def _evidence(result: ProbeResult) -> Iterator[str]:
+    if result.resolve_error:
+        yield f"getaddrinfo: {result.resolve_error} after {_milliseconds(result.seconds)}"
+    if len(result.resolved) > 1:
+        yield f"resolves to {', '.join(str(address) for address in result.resolved)}"
+    for attempt in result.attempts:
+        if attempt.connected:
+            yield _connected(attempt, result.check)
+        else:
+            yield from _not_connected(attempt)
+
+
+def _connected(attempt: Attempt, check: CheckResult | None) -> str:
+    ends = f"{_ends(attempt)} connected in {_milliseconds(attempt.seconds)}"
+    return f"{ends}; {check.text}" if check and check.text else ends
+
+
+def _not_connected(attempt: Attempt) -> Iterator[str]:
+    after = f"after {_milliseconds(attempt.seconds)}"
+    why = "no answer" if attempt.timed_out else attempt.errno
+    yield f"connect {_endpoint((attempt.address, attempt.port))}: {why} {after}"
+    if attempt.icmp:
+        yield _icmp_text(attempt.icmp, attempt.local)
+
+
+def _ends(attempt: Attempt) -> str:
+    local = _endpoint(attempt.local) if attempt.local else "?"
+    peer = _endpoint(attempt.peer or (attempt.address, attempt.port))
+    return f"{local} -> {peer}"
+
+
+def _endpoint(endpoint: Endpoint) -> str:
+    address, port = endpoint
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def _icmp_text(icmp: Icmp, local: Endpoint | None) -> str:
+    name = "ICMPv6" if icmp.version == 6 else "ICMP"
+    meaning = (_ICMP6_TEXTS if icmp.version == 6 else _ICMP4_TEXTS).get((icmp.type, icmp.code))
+    text = f"{name} type {icmp.type} code {icmp.code}" + (f" ({meaning})" if meaning else "")
+    if icmp.sender is None:
+        return text
+    # No neighbour answered: the kernel tells its own socket as a router would tell it (arp_error_report).
+    itself = ", this host itself: no neighbour answered" if local and local[0] == icmp.sender else ""
+    return f"{text} from {icmp.sender}{itself}"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+# --- A service that did not start ------------------------------------------------------------------------
+
+# What socket(2), setsockopt(2), bind(2) and listen(2) say about where to listen, as glibc and musl word it;
+# most programs print one of these texts, and the others the errno's name.
+_LISTEN_ERRORS = {
+    "EADDRNOTAVAIL": ("cannot assign requested address", "address not available"),
+    "EADDRINUSE": ("address already in use", "address in use"),
+    "EACCES": ("permission denied",),
+    "EPERM": ("operation not permitted",),
+    "ENODEV": ("no such device",),
+    "EAFNOSUPPORT": ("address family not supported",),
+    "EPROTONOSUPPORT": ("protocol not supported",),
+    "EINVAL": ("invalid argument",),
+}
+_LISTEN_ERROR = re.compile(
+    "|".join(rf"\b(?P<{name}>{name}\b|{'|'.join(texts)})" for name, texts in _LISTEN_ERRORS.items()),
+    re.IGNORECASE,
+)
+
+
+def service_failure(output: str) -> str:
+    """Find out from what a service printed why it could not listen.
+
+    Args:
+        output: what it printed before it ended.
+
+    Returns:
+        An errno's name, such as `EADDRINUSE`: the last one mentioned; empty if there is none.
+    """
+    found = [match.lastgroup or "" for match in _LISTEN_ERROR.finditer(output)]
+    return found[-1] if found else ""
