@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from hftp.constants import DEFAULT_PORT, GRACE_SECONDS
+from hftp.constants import DEFAULT_PORT, GRACE_SECONDS, TIMEOUT_SECONDS
 from hftp.errors import HFTPError
 from hftp.exits import Exit
 
@@ -14,6 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
+
+
+# Each keeps a block of 1 MiB in memory.
+_MAX_JOBS = 64
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"hftp: {error}\n")
         return error.exit
     except OSError as error:
-        sys.stderr.write(f"hftp: {error}\n")
+        sys.stderr.write(f"hftp: {error.filename or 'input or output'}: {error.strerror}\n")
         return Exit.FAILED
     return code
 
@@ -56,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="hftp", description="Serve and fetch files over HFTP.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_serve(commands)
+    _add_client_commands(commands)
     return parser
 
 
@@ -103,6 +108,89 @@ def _serve(options: argparse.Namespace) -> int:
         all_addresses=options.all_addresses,
         grace_s=options.grace,
     )
+
+
+def _add_client_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
+    _add_client_command(commands, "ls", "print the names of the files")
+    stat = _add_client_command(commands, "stat", "print the size of files")
+    get = _add_client_command(commands, "get", "fetch files, resuming what an earlier try has left")
+    cat = _add_client_command(commands, "cat", "print the contents of files")
+    _add_client_command(commands, "help", "print the commands that the server knows")
+    for command in (stat, cat):
+        command.add_argument("names", nargs="+", metavar="NAME")
+    for command in (get, cat):
+        form = command.add_mutually_exclusive_group()
+        form.add_argument("--raw", action="store_true", default=None, help="transfer bytes as they are")
+        form.add_argument(
+            "--base64", action="store_false", dest="raw", help="transfer base64 (first edition)"
+        )
+    get.set_defaults(run=_get)
+    get.add_argument("names", nargs="*", metavar="NAME")
+    get.add_argument("--all", action="store_true", help="every file that the server lists")
+    get.add_argument("-o", "--output", metavar="PATH", help="where it goes: a file, or a directory")
+    get.add_argument(
+        "-j", "--jobs", type=_jobs, default=1, help="how many connections fetch it (%(default)s)"
+    )
+
+
+def _add_client_command(commands: argparse._SubParsersAction[_Parser], name: str, summary: str) -> _Parser:
+    command = commands.add_parser(name, help=summary)
+    command.set_defaults(run=_run_client_command, command=name, parser=command)
+    command.add_argument("server", type=_server, metavar="HOST[:PORT]", help="IPv6 with a port: [::1]:19500")
+    command.add_argument(
+        "--timeout",
+        type=_positive_seconds,
+        default=TIMEOUT_SECONDS,
+        metavar="SECONDS",
+        help="how long to wait for each piece of an answer (%(default)s)",
+    )
+    return command
+
+
+def _get(options: argparse.Namespace) -> int:
+    if bool(options.names) == options.all:
+        options.parser.error("name the files, or ask for --all of them")
+    from pathlib import Path
+
+    if options.output and (options.all or len(options.names) > 1) and not Path(options.output).is_dir():
+        options.parser.error(f"several files need a directory: {options.output} is none")
+    return _run_client_command(options)
+
+
+def _run_client_command(options: argparse.Namespace) -> int:
+    from hftp.commands import run
+
+    run(options)
+    return Exit.OK
+
+
+def _server(text: str) -> tuple[str, int]:
+    """Split HOST[:PORT]. More than one colon without brackets is an IPv6 address."""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise argparse.ArgumentTypeError(f"an IPv6 address with a port is [ADDRESS]:PORT, not {text!r}")
+        port = rest[1:] if rest else None
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    else:
+        host, port = text, None
+    if not host:
+        raise argparse.ArgumentTypeError(f"no host in {text!r}")
+    return host, DEFAULT_PORT if port is None else _port(port)
+
+
+def _jobs(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_JOBS):
+        raise argparse.ArgumentTypeError(f"jobs are from 1 to {_MAX_JOBS}, not {text!r}")
+    return int(text)
+
+
+def _positive_seconds(text: str) -> float:
+    seconds = _seconds(text)
+    if not seconds:
+        raise argparse.ArgumentTypeError("a timeout of 0 leaves no time")
+    return seconds
 
 
 def _port(text: str) -> int:

@@ -67,6 +67,10 @@ PIECE_BYTES = 256 * 1024
 # Linux caps the argument of listen() at net.core.somaxconn, 4096 since 5.4.
 BACKLOG = 4096
 
+# How long a client waits for a connection, and for each piece of an answer: three SYNs (at 0, 1 and 3 s)
+# and then some.
+TIMEOUT_SECONDS = 10.0
+
 # How long answers that are being sent may still take after SIGTERM: less than the 10 s after which
 # container engines, and the 90 s after which systemd, send SIGKILL.
 GRACE_SECONDS = 5.0

@@ -185,3 +185,175 @@ class DevicePermissionError(HFTPError):
 
     def __str__(self) -> str:
         return f"can't listen on device {self.device}: {name_errno(self.errno)}: run as root (CAP_NET_RAW)"
+
+
+class ConnectError(HFTPError):
+    """No address of a server takes connections.
+
+    Attributes:
+        host: As the user gave it.
+        port: The server's.
+        attempts: Each address that was tried, with the errno that it gave.
+    """
+
+    exit = Exit.UNREACHABLE
+
+    def __init__(self, host: str, port: int, attempts: tuple[tuple[str, int], ...]) -> None:
+        super().__init__(host, port, attempts)
+        self.host = host
+        self.port = port
+        self.attempts = attempts
+
+    def __str__(self) -> str:
+        tried = "; ".join(f"{address}: {name_errno(code)}" for address, code in self.attempts)
+        return f"can't connect to {self.host} port {self.port}: {tried}: {self._advice()}"
+
+    def _advice(self) -> str:
+        codes = {code for _, code in self.attempts}
+        if errno.ECONNREFUSED in codes:
+            return (
+                f"on that machine, look with  ss -ltn 'sport = :{self.port}'  whether it listens, and where"
+            )
+        if codes & {errno.ENETUNREACH, errno.EHOSTUNREACH}:
+            return "there is no way from here to there: look at  ip route get ADDRESS"
+        return "check the address and the port"
+
+
+class AnswerTimeoutError(HFTPError):
+    """A server took too long.
+
+    Attributes:
+        server: Where it is, for example ``10.0.0.1:19500``.
+        waiting_for: What did not come.
+        timeout_s: How long it was waited for, in seconds.
+    """
+
+    exit = Exit.TIMEOUT
+
+    def __init__(self, server: str, waiting_for: str, timeout_s: float) -> None:
+        super().__init__(server, waiting_for, timeout_s)
+        self.server = server
+        self.waiting_for = waiting_for
+        self.timeout_s = timeout_s
+
+    def __str__(self) -> str:
+        return (
+            f"{self.server}: no {self.waiting_for} in {self.timeout_s:g} s: "
+            "a firewall may drop it, or something else listens there; --timeout waits longer"
+        )
+
+
+class TruncatedError(HFTPError):
+    """The connection ended before the answer did.
+
+    Attributes:
+        server: Where it is.
+        part: What was being received.
+        expected: Its length in bytes, or None where it was open.
+        got: How many bytes came.
+        was_reset: Whether the connection was reset, not closed.
+    """
+
+    exit = Exit.TRUNCATED
+
+    def __init__(self, server: str, part: str, expected: int | None, got: int, was_reset: bool) -> None:
+        super().__init__(server, part, expected, got, was_reset)
+        self.server = server
+        self.part = part
+        self.expected = expected
+        self.got = got
+        self.was_reset = was_reset
+
+    def __str__(self) -> str:
+        ended = "reset" if self.was_reset else "closed"
+        of = "" if self.expected is None else f" of {self.expected}"
+        return (
+            f"{self.server}: truncated answer: the connection was {ended} after {self.got}{of} bytes "
+            f"of the {self.part}: try again"
+        )
+
+
+class NotHFTPError(HFTPError):
+    """What answers is no HFTP server, or a broken one.
+
+    Attributes:
+        server: Where it is.
+        expected: What should have come.
+        got: The beginning of what came instead.
+    """
+
+    exit = Exit.NOT_HFTP
+
+    def __init__(self, server: str, expected: str, got: bytes) -> None:
+        super().__init__(server, expected, got)
+        self.server = server
+        self.expected = expected
+        self.got = got
+
+    def __str__(self) -> str:
+        shown = ascii(self.got[:60].decode("latin-1"))
+        return f"{self.server} is not an HFTP server: expected {self.expected}, got {shown}: check the port"
+
+
+class AnswerError(HFTPError):
+    """The server answered with an error.
+
+    Attributes:
+        server: Where it is.
+        request: What was asked.
+        status: What it answered.
+    """
+
+    exit = Exit.REFUSED_REQUEST
+
+    def __init__(self, server: str, request: str, status: Status) -> None:
+        super().__init__(server, request, status)
+        self.server = server
+        self.request = request
+        self.status = status
+
+    def __str__(self) -> str:
+        return f"{self.server} answered {self.status:d} {self.status.text} to: {self.request}{self._advice()}"
+
+    def _advice(self) -> str:
+        return ": `hftp ls` shows the names that there are" if self.status is Status.FILE_NOT_FOUND else ""
+
+
+class NameRefusedError(HFTPError):
+    """A name that can't be a file's name in HFTP, and that is never used as a path.
+
+    Attributes:
+        name: As the user gave it, or as a server listed it.
+        server: The server that listed it; None if none did.
+    """
+
+    exit = Exit.USAGE
+
+    def __init__(self, name: bytes, server: str | None = None) -> None:
+        super().__init__(name, server)
+        self.name = name
+        self.server = server
+        if server is not None:
+            self.exit = Exit.NOT_HFTP
+
+    def __str__(self) -> str:
+        shown = ascii(self.name[:60].decode("latin-1"))
+        listed = "" if self.server is None else f"{self.server} listed it: "
+        return f"{listed}{shown} can't be a file name: printable ASCII without spaces, / and \\ is"
+
+
+class DownloadError(HFTPError):
+    """A file can't be completed.
+
+    Attributes:
+        path: Of the unfinished file.
+        why: What stands in the way, and what to do.
+    """
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(path, why)
+        self.path = path
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.why}"

@@ -17,6 +17,7 @@ from hftp.protocol import is_name
 TYPE_CHECKING = False  # importing typing takes longer than all of this package
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from types import TracebackType
     from typing import NoReturn
 
 # O_NONBLOCK: a FIFO that replaces a file must not block the open. O_NOCTTY: nor a terminal become ours.
@@ -100,6 +101,14 @@ class DataDirectory:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
             raise DirectoryError(path, error.errno or 0) from error
+
+    def __enter__(self) -> DataDirectory:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def close(self) -> None:
         """Give the descriptor back."""

@@ -43,23 +43,36 @@ def serve(
         from hftp.listen import describe_listener, find_places, open_listeners
         from hftp.server import Server
 
-        files = DataDirectory(directory)
-        places = [
-            place
-            for address in addresses or [_default_address(device)]
-            for place in find_places(
-                address, port, v6only=v6only, device=device, all_addresses=all_addresses, say=_say
-            )
-        ]
-        listeners = open_listeners(places)
-        for listener in listeners:
-            sys.stdout.write(f"listening on {describe_listener(listener)}\n")
-        sys.stdout.flush()
-        Server(listeners, files, stop, grace_s).run()
-        for listener in listeners:
-            listener.close()
-        files.close()
+        _raise_descriptor_limit()
+        with DataDirectory(directory) as files:
+            places = [
+                place
+                for address in addresses or [_default_address(device)]
+                for place in find_places(
+                    address, port, v6only=v6only, device=device, all_addresses=all_addresses, say=_say
+                )
+            ]
+            listeners = open_listeners(places)
+            try:
+                for listener in listeners:
+                    sys.stdout.write(f"listening on {describe_listener(listener)}\n")
+                sys.stdout.flush()
+                Server(listeners, files, stop, grace_s).run()
+            finally:
+                for listener in listeners:
+                    listener.close()
     return 0
+
+
+def _raise_descriptor_limit() -> None:
+    """Let this process have as many descriptors as it may: the soft limit is often 1024, for select()'s sake."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):  # macOS says infinity, and takes less
+        pass
 
 
 def _default_address(device: str | None) -> str:

@@ -15,6 +15,7 @@ everyone else has a turn.
 from __future__ import annotations
 
 import errno
+import resource
 import select
 import socket
 import struct
@@ -292,19 +293,11 @@ class Server:
 
 
 def _room_for_clients() -> int:
-    """Let the process have as many descriptors as it may, and say how many clients that makes."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            soft = hard
-        except (OSError, ValueError):  # macOS says infinity, and takes less
-            pass
-    if soft == resource.RLIM_INFINITY:
+    """Say how many clients this process has descriptors for."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
         return sys.maxsize
-    return max(1, (soft - _RESERVED_DESCRIPTORS) // _DESCRIPTORS_PER_CLIENT)
+    return max(1, (limit - _RESERVED_DESCRIPTORS) // _DESCRIPTORS_PER_CLIENT)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,76 @@
+"""What the client's commands do: `hftp ls`, `stat`, `get`, `cat`, `help`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hftp.client import Client, checked_name
+from hftp.progress import ProgressBar
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do what a command line asks.
+
+    Args:
+        options: What ``hftp.cli`` has parsed.
+
+    Raises:
+        HFTPError: What went wrong.
+        OSError: A file can't be written.
+    """
+    for name in getattr(options, "names", ()):
+        checked_name(name)  # before anything is asked
+    host, port = options.server
+    with Client(host, port, options.timeout) as client:
+        _COMMANDS[options.command](client, options)
+
+
+def _ls(client: Client, options: argparse.Namespace) -> None:
+    for name in client.listing():
+        sys.stdout.write(f"{name}\n")
+
+
+def _stat(client: Client, options: argparse.Namespace) -> None:
+    for name in options.names:
+        sys.stdout.write(f"{client.size(name)} {name}\n")
+
+
+def _get(client: Client, options: argparse.Namespace) -> None:
+    for name in client.listing() if options.all else options.names:
+        bar = ProgressBar(sys.stderr, name)
+        target = _target(options.output, name)
+        try:
+            client.download(name, target, raw=options.raw, jobs=options.jobs, progress=bar)
+        finally:
+            bar.end()
+
+
+def _target(output: str | None, name: str) -> Path:
+    path = Path(output or ".")
+    return path / name if path.is_dir() else path
+
+
+def _cat(client: Client, options: argparse.Namespace) -> None:
+    for name in options.names:
+        for piece in client.iter_slice(name, 0, client.size(name), options.raw):
+            sys.stdout.buffer.write(piece)
+
+
+def _help(client: Client, options: argparse.Namespace) -> None:
+    for command in client.help():
+        sys.stdout.write(f"{command}\n")
+
+
+_COMMANDS: dict[str, Callable[[Client, argparse.Namespace], None]] = {
+    "ls": _ls,
+    "stat": _stat,
+    "get": _get,
+    "cat": _cat,
+    "help": _help,
+}

@@ -1,0 +1,163 @@
+"""Fetching a file: `NAME.part` first, `NAME` when it is whole.
+
+What makes resuming safe
+------------------------
+- ``NAME.part`` is always the *beginning* of the file, without holes, however it came to be unfinished. So
+  with several connections the blocks are fetched side by side, but written in order: a connection waits,
+  with its block in memory, until those before it are written.
+- Before a ``.part`` is continued, its first and its last 64 KiB are fetched again and compared; where they
+  differ, or it is longer than the file is now, it is begun anew. (HFTP has no checksum and no date: a
+  change between them that leaves both alike is not seen. Delete the ``.part`` to be sure.)
+- The size is asked again at the end; where it has changed, the file is not renamed.
+- Two processes can't write one ``.part``: it is locked.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from hftp.client import Client, checked_name
+from hftp.errors import DownloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Progress = Callable[[int, int], None]
+
+# What a connection fetches at a time, and keeps until it is its turn to be written.
+_BLOCK_BYTES = 1024 * 1024
+
+# How much of each end of a .part is compared: a round trip's worth.
+_COMPARED_BYTES = 64 * 1024
+
+
+def download(
+    client: Client,
+    name: str,
+    path: str | Path | None = None,
+    *,
+    raw: bool | None = None,
+    jobs: int = 1,
+    progress: Progress,
+) -> Path:
+    """Fetch a file: see ``Client.download()``."""
+    target = Path(checked_name(name) if path is None else path)
+    part = target.with_name(f"{target.name}.part")
+    size = client.size(name)
+    with _open_part(part) as file:
+        have = _usable_bytes(client, name, size, file)
+        file.truncate(have)
+        file.seek(have)
+        progress(have, size)
+        if jobs == 1 or size - have <= _BLOCK_BYTES:
+            for piece in client.iter_slice(name, have, size - have, raw):
+                file.write(piece)
+                progress(file.tell(), size)
+        else:
+            _Blocks(name, have, size, file, raw, progress).fetch(client, jobs)
+        file.flush()
+        if client.size(name) != size:
+            raise DownloadError(
+                str(part), f"{name} has changed on the server meanwhile: delete this, try again"
+            )
+        part.replace(target)
+    return target
+
+
+@contextmanager
+def _open_part(part: Path) -> Iterator[BinaryIO]:
+    """Open and lock a .part, a new one or what is left of an old one."""
+    while True:
+        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+b") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise DownloadError(str(part), "another process is fetching this: wait for it") from error
+            # Between open and lock, the other process may have completed and renamed it.
+            if part.exists() and os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                yield file
+                return
+
+
+def _usable_bytes(client: Client, name: str, size: int, file: BinaryIO) -> int:
+    """Say how much of a .part is the beginning of what the server has."""
+    have = os.fstat(file.fileno()).st_size
+    if have > size:
+        return 0
+    count = min(have, _COMPARED_BYTES)
+    for offset in {0, have - count} if count else ():
+        file.seek(offset)
+        if file.read(count) != client.read_slice(name, offset, count):
+            return 0
+    return have
+
+
+class _Blocks:
+    """The rest of a file, fetched by several connections and written in order."""
+
+    def __init__(
+        self, name: str, start: int, size: int, file: BinaryIO, raw: bool | None, progress: Progress
+    ) -> None:
+        self._name = name
+        self._size = size
+        self._file = file
+        self._raw = raw
+        self._progress = progress
+        self._next = start  # where the next block to be fetched begins
+        self._written = start  # where the next block to be written begins
+        self._turn = threading.Condition()  # guards these two, and tells that one has changed
+        self._error: BaseException | None = None  # the first one; it ends everyone's work
+
+    def fetch(self, client: Client, jobs: int) -> None:
+        """Fetch all with this connection, and so many more."""
+        threads = [
+            threading.Thread(target=self._work_apart, args=(client,), daemon=True) for _ in range(jobs - 1)
+        ]
+        for thread in threads:
+            thread.start()
+        with self._sharing_errors():
+            self._work(client)
+        for thread in threads:
+            thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _work_apart(self, client: Client) -> None:
+        with self._sharing_errors(), Client(client.host, client.port, client.timeout_s) as own:
+            self._work(own)
+
+    @contextmanager
+    def _sharing_errors(self) -> Iterator[None]:
+        """Let an error here end everyone's work."""
+        try:
+            yield
+        except BaseException as error:
+            with self._turn:
+                self._error = self._error or error
+                self._turn.notify_all()
+            if not isinstance(error, Exception):  # Ctrl-C: don't wait for the others
+                raise
+
+    def _work(self, client: Client) -> None:
+        while True:
+            with self._turn:
+                offset = self._next
+                if offset >= self._size or self._error is not None:
+                    return
+                self._next += _BLOCK_BYTES
+            block = client.read_slice(self._name, offset, min(_BLOCK_BYTES, self._size - offset), self._raw)
+            self._write_in_turn(offset, block)
+
+    def _write_in_turn(self, offset: int, block: bytes) -> None:
+        with self._turn:
+            self._turn.wait_for(lambda: self._written == offset or self._error is not None)
+            if self._error is None:
+                self._file.write(block)
+                self._written += len(block)
+                self._progress(self._written, self._size)
+                self._turn.notify_all()
