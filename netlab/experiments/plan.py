@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 from netlab.errors import NetlabError
 from netlab.model import Bind, Target, Topology
 
-_Named = TypeVar("_Named", Bind, "Vantage")
+_Named = TypeVar("_Named", Bind, Target, "Vantage")
 
 # The vantage that stands for the server's own host.
 SERVER = "server"
@@ -71,6 +71,15 @@ class Vantage:
         """Return the host that dials."""
         return bind.host if self.name == SERVER else self.name
 
+    def only(self, names: tuple[str, ...]) -> Vantage:
+        """Return the vantage with some of its columns.
+
+        Raises:
+            NetlabError: it does not dial such a target.
+        """
+        kind = f"target of {self.name}"
+        return replace(self, targets={host: _chosen(kind, ts, names) for host, ts in self.targets.items()})
+
 
 @dataclass(frozen=True, slots=True)
 class Headline:
@@ -114,19 +123,20 @@ class Experiment:
                 for target in vantage.targets[bind.host]:
                     yield Dial(bind, vantage.name, vantage.host(bind), target)
 
-    def only(self, binds: Iterable[str] = (), vantages: Iterable[str] = ()) -> Experiment:
-        """Return the experiment with some of its rows and column groups; all of them where none are named.
+    def only(
+        self, binds: Iterable[str] = (), vantages: Iterable[str] = (), targets: Iterable[str] = ()
+    ) -> Experiment:
+        """Return the experiment with some of its rows and columns; all of them where none are named.
 
-        Hosts that no dial of the rest concerns stay: they are part of the lab.
+        The lab stays whole: hosts that no dial of the rest concerns are part of it.
 
         Raises:
             NetlabError: a name that the experiment does not have; the message lists those that it has.
         """
-        return replace(
-            self,
-            binds=_chosen("bind", self.binds, tuple(binds)),
-            vantages=_chosen("vantage", self.vantages, tuple(vantages)),
-        )
+        chosen = _chosen("vantage", self.vantages, tuple(vantages))
+        if wanted := tuple(targets):
+            chosen = tuple(vantage.only(wanted) for vantage in chosen)
+        return replace(self, binds=_chosen("bind", self.binds, tuple(binds)), vantages=chosen)
 
 
 def _chosen(kind: str, there: tuple[_Named, ...], names: tuple[str, ...]) -> tuple[_Named, ...]:

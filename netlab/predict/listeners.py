@@ -23,7 +23,7 @@ def find_listener(
         listeners: the host's listening sockets.
         destination: the packet's destination address.
         port: its destination port.
-        device: the interface it came in by; the loopback interface for what the host sends to itself.
+        device: the interface it came in by; for what a host sends to itself, the one that has the address.
     """
     able = [
         listener

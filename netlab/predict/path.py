@@ -40,7 +40,7 @@ class Delivered:
 
     Attributes:
         host: on which host.
-        device: the interface it came in by; the loopback interface on the host that sent it.
+        device: the interface it came in by; on the host that sent it, the one that has the address.
         source: the packet's source address.
         steps: how it got there.
     """
@@ -170,8 +170,11 @@ class _Packet:
         facts = self.view.facts[host]
         on = interface_of(facts, self.destination) or "?"
         if arrival is None:
+            # It crosses the loopback device, and yet counts as come in by the interface that has the address:
+            # Linux `net/ipv4/route.c` (ip_route_output_key_hash_rcu, orig_oif), `net/ipv6/ip6_input.c`
+            # (ip6_rcv_core).
+            arrival = on
             text, rests_on = f"{self.destination} is this host itself, on {on}", f"local routes of {host}"
-            arrival = next((i.name for i in facts.interfaces if i.loopback), "lo")
         elif arrival == on:
             text, rests_on = f"{self.destination} is local, on {on}", f"addresses of {host}"
         else:

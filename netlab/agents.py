@@ -1,0 +1,72 @@
+"""The agents of a whole lab: one question to many hosts at once, and every host's own answer or failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from typing import Any, Self
+
+from netlab.backends import Lab
+from netlab.errors import AgentError
+from netlab.session import AgentSession
+
+Answer = dict[str, Any] | AgentError
+Counter = Callable[[int, int], None]
+
+# More threads would only wait for one another: the work is done on the hosts.
+_PARALLEL = 32
+
+
+class Agents:
+    """An agent on every host of a lab, as a context manager.
+
+    Args:
+        lab: a lab that is up.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._sessions: dict[str, AgentSession] = {}
+        self._pool = ThreadPoolExecutor(max_workers=_PARALLEL, thread_name_prefix="netlab-agents")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End every agent, and with it the service that it started."""
+        for session in self._sessions.values():
+            session.close()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def call(
+        self, op: str, requests: Mapping[str, Mapping[str, object]], timeout_s: float, count: Counter
+    ) -> dict[str, Answer]:
+        """Put a question to several hosts at once.
+
+        Args:
+            op: what is asked: `serve`, `facts`, `probe`.
+            requests: the fields of the question, by host.
+            timeout_s: how long each may take to answer.
+            count: told how many hosts have answered, and of how many, as they do.
+
+        Returns:
+            For each host its answer, or what went wrong there: one that fails stops nobody else.
+        """
+        waiting: dict[Future[Answer], str] = {
+            self._pool.submit(self._ask, host, op, timeout_s, fields): host
+            for host, fields in requests.items()
+        }
+        answers: dict[str, Answer] = {}
+        count(0, len(waiting))
+        for future in as_completed(waiting):
+            answers[waiting[future]] = future.result()
+            count(len(answers), len(waiting))
+        return answers
+
+    def _ask(self, host: str, op: str, timeout_s: float, fields: Mapping[str, object]) -> Answer:
+        try:
+            if host not in self._sessions:
+                self._sessions[host] = AgentSession(self._lab, host)
+            return self._sessions[host].call(op, fields, timeout_s=timeout_s)
+        except AgentError as error:
+            return error

@@ -1,0 +1,177 @@
+"""The command `netlab`. Results go to standard output, everything else to standard error.
+
+What a command needs is imported when it runs, so that `netlab --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from netlab import __version__
+from netlab.errors import ExitCode, NetlabError
+
+if TYPE_CHECKING:
+    from netlab.matrix import Matrix
+    from netlab.run import Progress
+
+# The SVG's width in characters: the matrix and the sentences beside one another's length.
+_PICTURE_COLUMNS = 110
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Args:
+        arguments: without the program's name; those of the process by default.
+    """
+    try:
+        return int(commands.main(arguments, prog_name="netlab", standalone_mode=False) or ExitCode.OK)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        return _complain(f"{error.format_message()} (see 'netlab --help')", ExitCode.USAGE)
+    except NetlabError as error:
+        return _complain(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return _complain("interrupted; the lab is gone", ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has seen enough: `netlab run | head`.
+        sys.stderr.close()
+        return ExitCode.OK
+
+
+def _complain(message: str, code: ExitCode) -> int:
+    click.echo(f"netlab: {message}", err=True)
+    return code
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="netlab")
+def commands() -> None:
+    """Say who can reach a server, and why, and prove it on a real kernel."""
+
+
+@commands.command()
+@click.argument("experiment", default="bind-address")
+@click.option("--backend", "backend_name", default="netns", show_default=True, help="What makes the lab.")
+@click.option("--bind", "binds", multiple=True, metavar="BIND", help="Only this row. Repeatable.")
+@click.option(
+    "--from", "vantages", multiple=True, metavar="VANTAGE", help="Only who dials from here. Repeatable."
+)
+@click.option("--explain", nargs=3, metavar="BIND VANTAGE TARGET", help="Explain one cell, step by step.")
+@click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON; - is standard output.")
+@click.option("--svg", "svg_file", metavar="FILE", help="Write the screen as a picture.")
+def run(
+    experiment: str,
+    backend_name: str,
+    binds: tuple[str, ...],
+    vantages: tuple[str, ...],
+    explain: tuple[str, str, str] | None,
+    json_file: str | None,
+    svg_file: str | None,
+) -> ExitCode:
+    """Run an EXPERIMENT: predict every cell of its matrix, dial, compare.
+
+    EXPERIMENT is the name of one that comes with netlab (bind-address) or a YAML file.
+
+    Exit code: 0 every cell was measured and is as predicted; 1 one is not as predicted; 3 one was not measured;
+    2 a wrong option or file; 4 the backend does not work here.
+    """
+    from netlab.backends import backend
+    from netlab.experiments import load
+    from netlab.run import run as run_experiment
+
+    for file in (json_file, svg_file):
+        _check_writable(file)
+    factory = backend(backend_name)
+    chosen = load(experiment)
+    chosen = chosen.only(*((name,) for name in explain)) if explain else chosen.only(binds, vantages)
+    with _progress() as progress:
+        matrix = run_experiment(chosen, backend_name, factory, progress)
+    _show(matrix, explain=bool(explain), talk=json_file == "-")
+    if json_file is not None:
+        _write_json(matrix, json_file)
+    if svg_file is not None:
+        _write_svg(matrix, svg_file)
+    return matrix.exit_code
+
+
+def _check_writable(file: str | None) -> None:
+    """Refuse a file that can't be written before the run, not after it."""
+    if file is None or file == "-":
+        return
+    folder = Path(file).parent
+    if not folder.is_dir():
+        raise NetlabError(f"{file}: there is no directory {folder}")
+    if Path(file).is_dir():
+        raise NetlabError(f"{file}: is a directory; name a file in it")
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Show a progress bar on standard error while the block runs, if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda phase, done, total: bar.update(task, description=phase, completed=done, total=total)
+
+
+def _show(matrix: Matrix, *, explain: bool, talk: bool) -> None:
+    from rich.console import Console
+
+    from netlab.report.explain import explanation
+    from netlab.report.screen import screen
+
+    console = Console(stderr=talk, highlight=False)
+    ascii_only = not console.encoding.lower().startswith("utf")
+    console.print(explanation(matrix.cells[0]) if explain else screen(matrix, ascii_only=ascii_only))
+
+
+def _write_json(matrix: Matrix, file: str) -> None:
+    from netlab.report.record import record
+
+    _write(file, json.dumps(record(matrix), indent=1) + "\n")
+
+
+def _write_svg(matrix: Matrix, file: str) -> None:
+    import io
+
+    from rich.console import Console
+
+    from netlab.report.screen import screen
+
+    console = Console(record=True, width=_PICTURE_COLUMNS, file=io.StringIO(), highlight=False)
+    console.print(screen(matrix))
+    _write(file, console.export_svg(title=f"netlab run {matrix.experiment.name}"))
+
+
+def _write(file: str, text: str) -> None:
+    try:
+        with click.open_file(file, "w", encoding="utf-8", atomic=file != "-") as out:
+            out.write(text)
+    except OSError as error:
+        raise NetlabError(f"{file}: {error.strerror}") from None
+
+
+@commands.command()
+def doctor() -> ExitCode:
+    """Say which backends work on this machine, and for each that does not, the one thing to do."""
+    from netlab.doctor import examine
+
+    diagnoses = examine()
+    for diagnosis in diagnoses:
+        state = "works" if diagnosis.works else "does not work"
+        click.echo(f"{diagnosis.backend}: {state}: {diagnosis.detail}")
+        if not diagnosis.works:
+            click.echo(f"  {diagnosis.remedy}")
+    return ExitCode.OK if any(d.works for d in diagnoses) else ExitCode.UNAVAILABLE

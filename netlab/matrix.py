@@ -1,0 +1,51 @@
+"""The matrix: every cell of a run, and what they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from netlab.errors import ExitCode
+from netlab.experiments.plan import Experiment
+from netlab.facts import Facts
+from netlab.model import Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """What came of a run of an experiment.
+
+    Attributes:
+        backend: the name of the backend that made the lab.
+        facts: by host, as read while the services ran.
+        cells: row by row.
+        seconds: wall time, from nothing to the last verdict.
+    """
+
+    experiment: Experiment
+    backend: str
+    facts: Mapping[str, Facts]
+    cells: tuple[Cell, ...]
+    seconds: float
+
+    @property
+    def kernel(self) -> str:
+        """The kernel's release, as one of the hosts tells it."""
+        return next((facts.kernel for facts in self.facts.values()), "unknown")
+
+    @property
+    def not_measured(self) -> tuple[Cell, ...]:
+        """The cells whose probe could not run."""
+        return tuple(cell for cell in self.cells if not cell.measured)
+
+    @property
+    def disagreements(self) -> tuple[Cell, ...]:
+        """The cells that were measured and came out otherwise than predicted."""
+        return tuple(cell for cell in self.cells if cell.measured and not cell.agrees)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a command that ran it ends with: a cell that was not measured is never a success."""
+        if self.disagreements:
+            return ExitCode.DISAGREES
+        return ExitCode.NOT_MEASURED if self.not_measured else ExitCode.OK

@@ -1,0 +1,45 @@
+"""One cell, explained: what was predicted and why, what was observed, and what would open it."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from netlab.model import Cell
+from netlab.report.symbols import mark_of
+
+
+def explanation(cell: Cell) -> RenderableType:
+    """Return the steps of a cell's reason, each with the fact it rests on, and the evidence of the probe."""
+    return Group(
+        Text(
+            f"{cell.bind.name}: {cell.vantage} dials {cell.target.name} ({cell.target.address})", style="bold"
+        ),
+        _compared(cell),
+        "",
+        _steps(cell),
+        "",
+        *(Text(f" {line}", style="dim") for line in cell.observation.evidence),
+        *([Text(f" To open it: {cell.prediction.remedy}.")] if cell.prediction.remedy else []),
+    )
+
+
+def _compared(cell: Cell) -> Text:
+    predicted = f" predicted {cell.prediction.outcome}, "
+    if not cell.measured:
+        return Text(f"{predicted}not measured: {cell.observation.not_measured}", style="bold red")
+    text = Text(predicted).append(f"observed {cell.observation.outcome}", style=mark_of(cell).style)
+    return text if cell.agrees else text.append(": these disagree", style="bold red")
+
+
+def _steps(cell: Cell) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(justify="right", style="dim")
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    table.add_column(style="dim")
+    for number, step in enumerate(cell.prediction.reason, start=1):
+        table.add_row(f" {number}", step.kind, step.host, step.text, step.rests_on)
+    return table

@@ -1,0 +1,188 @@
+"""A run as one screen: the headline, the whole matrix, what differs and why. rich draws it."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from netlab.experiments.plan import Vantage
+from netlab.matrix import Matrix
+from netlab.model import Cell
+from netlab.report.symbols import DISAGREES, MARKS, NOT_MEASURED, Mark, mark_of
+from netlab.report.words import constants, differences, refusal
+
+
+def screen(matrix: Matrix, *, ascii_only: bool = False) -> RenderableType:
+    """Return all that `netlab run` shows.
+
+    Args:
+        matrix: what came of the experiment.
+        ascii_only: whether the terminal can write only ASCII.
+    """
+    return Group(
+        Text(summary(matrix), style="bold"),
+        "",
+        Text(matrix.experiment.title),
+        _indented(headline(matrix)),
+        "",
+        grid(matrix, ascii_only=ascii_only),
+        _key(matrix),
+        _legend(matrix, ascii_only=ascii_only),
+        "",
+        *_troubles(matrix),
+        Text("What differs, and why", style="bold"),
+        _indented(_pairs(differences(matrix))),
+        "",
+        *(_indented(Text(line)) for line in refusal(matrix)),
+        *_same(matrix),
+    )
+
+
+def summary(matrix: Matrix) -> str:
+    """Return the run in one line: how large, how much was measured, how much agrees, how long it took."""
+    measured = len(matrix.cells) - len(matrix.not_measured)
+    agreeing = measured - len(matrix.disagreements)
+    rows = len(matrix.experiment.binds)
+    size = f"{rows} binds x {len(matrix.cells) // rows} cells"
+    where = f"{matrix.experiment.name} on {matrix.backend}, Linux {matrix.kernel}"
+    return f"{where}: {size}, {measured} measured, {agreeing} as predicted, {matrix.seconds:.1f} s"
+
+
+def headline(matrix: Matrix) -> Table:
+    """Return the part of the matrix that answers the question, in words."""
+    said = matrix.experiment.headline
+    cells = {(cell.bind.name, cell.vantage, cell.target.name): cell for cell in matrix.cells}
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    table.add_column("the server runs on", header_style="dim")
+    for title, _, _ in said.columns:
+        table.add_column(title, header_style="dim")
+    for bind in said.binds:
+        row = [cells.get((bind, vantage, target)) for _, vantage, target in said.columns]
+        if all(row):
+            table.add_row(bind, *(_outcome(cell) for cell in row if cell))
+    return table
+
+
+def _outcome(cell: Cell) -> Text:
+    text = str(cell.observation.outcome or "not measured")
+    if cell.measured and not cell.agrees:
+        text += f" {DISAGREES} predicted {cell.prediction.outcome}"
+    return Text(text, style=mark_of(cell).style)
+
+
+# --- The matrix --------------------------------------------------------------------------------------------
+
+
+def grid(matrix: Matrix, *, ascii_only: bool = False) -> Table:
+    """Return the whole matrix: a row a bind, a group of columns a vantage, a column a target.
+
+    A column is headed by a letter, which `_key` spells out: so 24 of them fit on 80 columns of a terminal.
+    """
+    letters = _letters(matrix)
+    whole = Table.grid(padding=(0, 2))
+    names = Table.grid()
+    for name in ("", "", *(bind.name for bind in matrix.experiment.binds)):
+        names.add_row(name)
+    blocks = (_block(matrix, v, letters, ascii_only=ascii_only) for v in matrix.experiment.vantages)
+    whole.add_row(names, *blocks)
+    return whole
+
+
+def _titles(vantage: Vantage) -> tuple[str, ...]:
+    """Return the names of the vantage's targets; they are the same for every bind's host."""
+    return tuple(target.name for target in next(iter(vantage.targets.values())))
+
+
+def _letters(matrix: Matrix) -> dict[str, str]:
+    titles = dict.fromkeys(title for vantage in matrix.experiment.vantages for title in _titles(vantage))
+    return dict(zip(titles, string.ascii_lowercase + string.ascii_uppercase, strict=False))
+
+
+def _block(matrix: Matrix, vantage: Vantage, letters: dict[str, str], *, ascii_only: bool) -> Table:
+    columns = Table.grid()
+    columns.add_row(*(Text(f"{letters.get(title, '?')} ", style="dim") for title in _titles(vantage)))
+    for bind in matrix.experiment.binds:
+        cells = [cell for cell in matrix.cells if cell.bind == bind and cell.vantage == vantage.name]
+        columns.add_row(*(_cell(cell, ascii_only=ascii_only) for cell in cells))
+    block = Table.grid()
+    block.add_row(Text(vantage.name, style="bold"))
+    block.add_row(columns)
+    return block
+
+
+def _key(matrix: Matrix) -> Text:
+    key = Text()
+    for title, letter in _letters(matrix).items():
+        key.append(f"{letter} ", style="dim").append(f"{title}   ".replace(" ", "\u00a0", 1))
+    return key
+
+
+def _cell(cell: Cell, *, ascii_only: bool) -> Text:
+    mark = mark_of(cell)
+    text = Text(mark.ascii if ascii_only else mark.symbol, style=mark.style)
+    surprise = cell.measured and not cell.agrees
+    return text.append(DISAGREES if surprise else " ", style="bold red")
+
+
+def _legend(matrix: Matrix, *, ascii_only: bool) -> Text:
+    """Return the symbols that the matrix has, with their words."""
+    used = {cell.observation.outcome.verdict for cell in matrix.cells if cell.observation.outcome is not None}
+    entries: list[tuple[Mark, str]] = [
+        (mark, str(verdict)) for verdict, mark in MARKS.items() if verdict in used
+    ]
+    if matrix.not_measured:
+        entries.append((NOT_MEASURED, "not measured"))
+    legend = Text()
+    for mark, word in entries:
+        legend.append(mark.ascii if ascii_only else mark.symbol, style=mark.style)
+        legend.append(f" {word}   ")
+    if matrix.disagreements:
+        legend.append(f"{DISAGREES} not as predicted", style="bold red")
+    return legend
+
+
+# --- Words -------------------------------------------------------------------------------------------------
+
+
+def _troubles(matrix: Matrix) -> Iterable[RenderableType]:
+    """Yield what keeps the run from being a success: cells that disagree, cells that were not measured."""
+    for cell in matrix.disagreements:
+        said, seen = cell.prediction.outcome, cell.observation.outcome
+        yield Text(f"{_name(cell)}: predicted {said}, observed {seen}", style="bold red")
+    for why in dict.fromkeys(cell.observation.not_measured for cell in matrix.not_measured):
+        cells = [cell for cell in matrix.not_measured if cell.observation.not_measured == why]
+        more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+        yield Text(f"{_name(cells[0])}{more}: not measured: {why}", style="bold red")
+    if matrix.disagreements or matrix.not_measured:
+        yield Text("")
+
+
+def _name(cell: Cell) -> str:
+    return f"{cell.bind.name} {cell.vantage} {cell.target.name}"
+
+
+def _same(matrix: Matrix) -> Iterable[RenderableType]:
+    if same := constants(matrix):
+        yield Text("")
+        yield Text("Whatever the bind", style="bold")
+        yield _indented(_pairs(same))
+
+
+def _pairs(pairs: Iterable[tuple[str, str]]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    previous = ""
+    for name, text in pairs:
+        table.add_row(Text(name if name != previous else "", style="bold"), Text(text))
+        previous = name
+    return table
+
+
+def _indented(content: RenderableType) -> Padding:
+    return Padding(content, (0, 0, 0, 1))

@@ -1,0 +1,129 @@
+"""What differs between the binds, and why, in sentences: computed from the matrix."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from netlab.experiments.plan import SERVER
+from netlab.facts import Facts, Listener
+from netlab.matrix import Matrix
+from netlab.model import Bind, Cell, Outcome, Step, Verdict
+from netlab.predict.routing import interface_of
+
+Column = tuple[str, str]
+
+
+def differences(matrix: Matrix) -> list[tuple[str, str]]:
+    """Return for each bind its name, and what it listens on, who gets through, and what the others get."""
+    same = _same_for_all(matrix)
+    return [(bind.name, " ".join(_about(matrix, bind, same))) for bind in matrix.experiment.binds]
+
+
+def constants(matrix: Matrix) -> list[tuple[str, str]]:
+    """Return what no bind changes: for each vantage and outcome the targets, and the reason of one."""
+    groups: dict[tuple[str, Outcome], list[Cell]] = defaultdict(list)
+    for cell in _same_for_all(matrix).values():
+        if cell.observation.outcome is not None:
+            groups[cell.vantage, cell.observation.outcome].append(cell)
+    return [
+        (vantage, f"{_listed(cell.target.name for cell in cells)}: {outcome}; {_decisive(cells[0]).text}.")
+        for (vantage, outcome), cells in groups.items()
+    ]
+
+
+def _same_for_all(matrix: Matrix) -> dict[Column, Cell]:
+    """Return the columns in which every bind that listens has the same outcome, with one cell of each."""
+    columns: dict[Column, list[Cell]] = defaultdict(list)
+    for cell in matrix.cells:
+        if cell.prediction.outcome.verdict is not Verdict.NOT_BOUND:
+            columns[cell.vantage, cell.target.name].append(cell)
+    return {
+        column: cells[0]
+        for column, cells in columns.items()
+        if len(cells) > 1 and len({cell.observation.outcome for cell in cells}) == 1
+    }
+
+
+def refusal(matrix: Matrix) -> list[str]:
+    """Return why a dial from another host is refused, shown on the first that is: a line, or none."""
+    for cell in matrix.cells:
+        refused = cell.observation.outcome == Outcome(Verdict.REFUSED)
+        arrived = [step for step in cell.prediction.reason if step.kind == "listener"]
+        if refused and cell.vantage != SERVER and arrived and arrived[-1].host == cell.bind.host:
+            return [
+                f"Refused means that the packet arrived, and no socket took it: when {cell.vantage} dials "
+                f"{cell.target.name} of {cell.bind.name}, {arrived[-1].host} has {arrived[-1].text}. "
+                "The kernel answers with a reset (RFC 9293, 3.10.7.1)."
+            ]
+    return []
+
+
+def _about(matrix: Matrix, bind: Bind, same: dict[Column, Cell]) -> Iterable[str]:
+    cells = [cell for cell in matrix.cells if cell.bind == bind]
+    facts = matrix.facts[bind.host]
+    listeners = [listener for listener in facts.listeners if listener.port == matrix.experiment.service.port]
+    if not listeners:
+        yield f"The server can't listen: {_decisive(cells[0]).text}."
+        return
+    yield from _name_taken(bind, facts)
+    meanings = _listed(_meaning(matrix, bind, facts, listener) for listener in listeners)
+    yield f"{meanings}: {_who(cells, same)}."
+
+
+def _name_taken(bind: Bind, facts: Facts) -> Iterable[str]:
+    resolution = facts.names.get(bind.address)
+    if resolution is not None and resolution.addresses:
+        listed = ", then ".join(map(str, resolution.addresses))
+        first = ", and the server took the first" if len(resolution.addresses) > 1 else ""
+        yield f"{bind.address} is {listed} there{first}."
+
+
+def _meaning(matrix: Matrix, bind: Bind, facts: Facts, listener: Listener) -> str:
+    kind = _kind(matrix, bind, facts, listener)
+    only = f", but only for what comes in by {listener.device}" if listener.device else ""
+    return f"{listener.address} is {kind}{only}"
+
+
+def _kind(matrix: Matrix, bind: Bind, facts: Facts, listener: Listener) -> str:
+    address = listener.address
+    if address.is_unspecified:
+        families = "IPv4" if address.version == 4 else "IPv6" if listener.v6only else "IPv6 or IPv4"
+        return f"no address but a wildcard, any {families} address of the host"
+    if address.is_loopback:
+        return "an address of the loopback interface, inside the host"
+    device = interface_of(facts, address)
+    links = matrix.experiment.topology.host(bind.host).links
+    network = next((link.network for link in links if link.device == device), device)
+    return f"the host's address on {network}"
+
+
+def _who(cells: list[Cell], same: dict[Column, Cell]) -> str:
+    """Return who gets through and by which targets; these are left out where none that could differ fails."""
+    open_to: dict[str, list[str]] = defaultdict(list)
+    partly = set()
+    for cell in cells:
+        if _verdict(cell) is Verdict.OPEN:
+            open_to[cell.vantage].append(cell.target.name)
+        elif (cell.vantage, cell.target.name) not in same:
+            partly.add(cell.vantage)
+    if not open_to:
+        return "nobody gets through"
+    who = [f"{v} ({', '.join(names)})" if v in partly else f"{v} (all)" for v, names in open_to.items()]
+    only = "only " if [*open_to] == [SERVER] else ""
+    return f"reached from {only}{_listed(who)}"
+
+
+def _verdict(cell: Cell) -> Verdict | None:
+    return cell.observation.outcome.verdict if cell.observation.outcome is not None else None
+
+
+def _decisive(cell: Cell) -> Step:
+    """Return the step of the prediction that decides: the last but a bare answer."""
+    steps = [step for step in cell.prediction.reason if step.kind != "answer"] or cell.prediction.reason
+    return steps[-1]
+
+
+def _listed(items: Iterable[str]) -> str:
+    *first, last = items
+    return f"{', '.join(first)} and {last}" if first else last
