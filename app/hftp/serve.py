@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 from hftp.stop import StopOnSignals
 
@@ -65,14 +66,12 @@ def serve(
 
 
 def _raise_descriptor_limit() -> None:
-    """Let this process have as many descriptors as it may: the soft limit is often 1024, for select()'s sake."""
+    """Allow as many descriptors as may be: the soft limit is often 1024, for the sake of select()."""
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
+    with suppress(OSError, ValueError):  # macOS says infinity, and takes less
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (OSError, ValueError):  # macOS says infinity, and takes less
-        pass
 
 
 def _default_address(device: str | None) -> str:
