@@ -1,8 +1,7 @@
-"""What a host's /etc says, so that its names are the topology's and nothing of the machine's shows through."""
+"""What a host's /etc says: its names are the topology's, and nothing of the machine's shows through."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,33 +17,42 @@ ETC = Path("/etc")
 _HIDDEN = ("/run/nscd", "/var/run/nscd")
 
 
+# The same on every host.
+_COMMON = {
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+    "resolv.conf": "",
+    "gai.conf": "",  # the order of addresses is RFC 6724's, not the machine's
+    "host.conf": "multi on\n",  # all of a name's addresses count, not the first only
+}
+NAMES = ("hosts", "hostname", *_COMMON)
+
+
 def files(host: Host) -> dict[str, str]:
-    """Return the files of the host's own in /etc: name to text. Source: nsswitch.conf(5), gai.conf(5), host.conf(5)."""
+    """Return the files of the host's own in /etc: name to text.
+
+    Source: hosts(5), nsswitch.conf(5), gai.conf(5), host.conf(5).
+    """
     return {
         "hosts": "".join(f"{entry.address}\t{' '.join(entry.names)}\n" for entry in host.names),
         "hostname": f"{host.name}\n",
-        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
-        "resolv.conf": "",
-        "gai.conf": "",  # the order of addresses is RFC 6724's, not the machine's
-        "host.conf": "multi on\n",  # all of a name's addresses count, not the first only
+        **_COMMON,
     }
 
 
-def complete(names: tuple[str, ...], scratch: str) -> None:
-    """See to it that each of those names is a file in /etc that can be mounted on.
+def complete(scratch: str) -> None:
+    """See to it that each of `NAMES` is a file in /etc that can be mounted on.
 
     Where one is absent, or a link to nowhere (/etc/resolv.conf often is, in containers), the directory is
     replaced, in this process's mount namespace, by one with the same contents and an empty file for each that
     lacks.
 
     Args:
-        names: of files in /etc.
         scratch: a directory to build it in.
 
     Raises:
         OSError: a mount was refused.
     """
-    missing = [name for name in names if not (ETC / name).is_file()]
+    missing = [name for name in NAMES if not (ETC / name).is_file()]
     if not missing:
         return
     tmpfs(scratch)
@@ -81,7 +89,9 @@ def furnish(host: Host, scratch: str) -> None:
 
 
 def tmpfs(target: str) -> None:
-    """Cover a directory with an empty one in memory, which anyone may write to. Source: tmpfs(5).
+    """Cover a directory with an empty one in memory, which anyone may write to.
+
+    Source: tmpfs, in filesystems(5).
 
     Raises:
         OSError: the mount was refused.
@@ -92,7 +102,7 @@ def tmpfs(target: str) -> None:
 def _show(entry: Path, place: Path) -> None:
     """Make a file, directory or link appear at another place, too."""
     if entry.is_symlink():
-        place.symlink_to(os.readlink(entry))
+        place.symlink_to(entry.readlink())
         return
     if entry.is_dir():
         place.mkdir()

@@ -43,11 +43,12 @@ class LabInit:
     def run(self) -> NoReturn:
         """Do what the controller says until it is gone."""
         child_ended = _wake_on_child()
-        watch = [self._control.fileno(), child_ended] + (
-            [] if self._controller is None else [self._controller]
-        )
+        poll = select.poll()
+        for descriptor in (self._control.fileno(), child_ended, self._controller):
+            if descriptor is not None:
+                poll.register(descriptor, select.POLLIN)
         while True:
-            ready, _, _ = select.select(watch, [], [])
+            ready = [descriptor for descriptor, _ in poll.poll()]
             if self._controller in ready:
                 _end()
             if child_ended in ready:
@@ -127,7 +128,9 @@ class LabInit:
 
     def _end_if_abandoned(self) -> None:
         """End the lab if the controller is gone: while the lab is being built, nothing else looks."""
-        if self._controller is not None and select.select([self._controller], [], [], 0)[0]:
+        poll = select.poll()
+        poll.register(self._control if self._controller is None else self._controller, select.POLLIN)
+        if any(event & (select.POLLHUP | select.POLLIN) for _, event in poll.poll(0)):
             _end()
 
 
@@ -152,7 +155,7 @@ def _tell(status: int, word: str, text: str) -> None:
 
 
 def _end() -> NoReturn:
-    """Leave at once. The kernel kills what is left in the PID namespace, and waits for it: pid_namespaces(7)."""
+    """Leave at once: the kernel kills what is left in the PID namespace (pid_namespaces(7))."""
     os._exit(0)
 
 

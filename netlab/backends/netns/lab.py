@@ -69,11 +69,10 @@ class NetnsLab:
             raise LabError(f"{host}: no program to start")
         channel = self._open_channel(host, tuple(argv))
         try:
-            channel.started()
+            channel.wait_started()
         except BaseException:
             channel.release()
             raise
-        self._channels.add(channel)
         return channel
 
     def python(self, host: str) -> str:
@@ -126,7 +125,6 @@ class NetnsLab:
             init.end()
         for channel in tuple(self._channels):
             channel.release()
-        self._channels.clear()
 
     def _open_channel(self, host: str, argv: tuple[str, ...]) -> PipeChannel:
         """Ask for a program to be started, with pipes whose other ends the channel has."""
@@ -134,8 +132,15 @@ class NetnsLab:
             os.pipe() for _ in range(4)
         )
         channel = PipeChannel(
-            f"{host}: {argv[0]}", to_stdin, from_stdout, from_stderr, from_status, self._signal
+            f"{host}: {argv[0]}",
+            stdin=to_stdin,
+            stdout=from_stdout,
+            stderr=from_stderr,
+            status=from_status,
+            kill=self._signal,
+            forget=self._channels.discard,
         )
+        self._channels.add(channel)
         theirs = (stdin, stdout, stderr, status)
         try:
             self._tell(wire.Spawn(host, argv), theirs)
@@ -158,8 +163,11 @@ class NetnsLab:
 
 
 def _needed_paths() -> tuple[Path, ...]:
-    """Return the directories that the programs on the hosts need: Python's, netlab's, and where the user is."""
-    return tuple(Path(path).resolve() for path in (sys.prefix, sys.base_prefix, __file__, "."))
+    """Return what the programs on the hosts need: Python's directories, netlab's, and the user's."""
+    paths = [sys.prefix, sys.base_prefix, __file__]
+    with suppress(FileNotFoundError):
+        paths.append(os.getcwd())  # noqa: PTH109 (it may be gone, which Path does not care about)
+    return tuple(Path(path).resolve() for path in paths)
 
 
 def _scratch(needed: Iterable[Path]) -> str:

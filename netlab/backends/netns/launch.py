@@ -79,7 +79,9 @@ class InitProcess:
         Raises:
             LabError: it does neither.
         """
-        if not select.select([self._control], [], [], _ANSWER_WITHIN_S)[0]:
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        if not poll.poll(_ANSWER_WITHIN_S * 1000):
             raise LabError(f"the lab init has not answered for {_ANSWER_WITHIN_S:.0f} s")
         with suppress(EOFError, OSError):
             return wire.receive(self._control)[0]
@@ -97,9 +99,9 @@ class InitProcess:
             self._control.shutdown(socket.SHUT_RDWR)
         try:
             self._process.wait(_END_WITHIN_S)
-        except BaseException:
+        except subprocess.TimeoutExpired:
             self._process.kill()  # --kill-child: the lab init goes with it
-            raise
+            self._process.wait()
         finally:
             self._control.close()
             os.close(self._errors)
@@ -113,9 +115,9 @@ def _own_pidfd() -> list[int]:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of the lab init. But for PYTHONPATH, it is also that of the programs on the hosts.
+    """Return the environment of the lab init and, but for PYTHONPATH, of the programs on the hosts.
 
-    Theirs is a clean one: what a server or a probe does in a lab must not depend on who runs the lab.
+    It is a clean one: what a server or a probe does in a lab must not depend on who runs the lab.
     """
     path = (os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath))  # noqa: PTH120
     return {

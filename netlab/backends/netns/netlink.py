@@ -1,4 +1,4 @@
-"""rtnetlink in one network namespace: the few requests a lab is made of, and the only place that knows pyroute2."""
+"""rtnetlink in one network namespace: the requests a lab is made of. Only this file knows pyroute2."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _IFA_F_NODAD = 0x02  # <linux/if_addr.h>
 
 
 class Netlink:
-    """Requests to the network namespace that the process is in when this is made, wherever it goes afterwards.
+    """Requests to the network namespace that the process is in now, wherever it goes afterwards.
 
     Every interface is given the index that it shall have, so that nothing has to be looked up.
 
@@ -53,7 +53,7 @@ class Netlink:
             )
 
     def add_veth(self, index: int, name: str, *, bridge: int, peer: Peer) -> None:
-        """Make a pair of interfaces: one here, a port of that bridge, the other in a host. Source: veth(4)."""
+        """Make a pair of interfaces (veth(4)): one here, a port of that bridge, the other in a host."""
         with _os_errors():
             self._route.link(
                 "add", index=index, ifname=name, kind="veth", master=bridge, state="up", peer=peer
@@ -79,7 +79,7 @@ class Netlink:
 
 
 def peer(*, namespace_fd: int, index: int, name: str, hardware: str) -> Peer:
-    """Describe the far end of a pair: in which network namespace, with which index, name and hardware address."""
+    """Describe the far end of a pair: its network namespace, index, name and hardware address."""
     return {"net_ns_fd": namespace_fd, "index": index, "ifname": name, "address": hardware}
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from netlab.model import Host, Topology
 
+_FIRST_DEVICE = LOOPBACK + 1  # on a host: eth0 is 2, as on most machines
+
 
 class RefusedError(Exception):
     """The kernel refused a step of the set-up."""
@@ -33,11 +35,8 @@ class RefusedError(Exception):
         self.refusal = refusal
 
 
-_FIRST_DEVICE = LOOPBACK + 1  # on a host: eth0 is 2, as on most machines
-
-
 def build(topology: Topology, scratch: str, carry_on: Callable[[], None]) -> dict[str, Namespaces]:
-    """Bring up a topology, and leave this process in the fabric, where it has to be when it calls this.
+    """Bring up a topology. This process's own network namespace becomes the fabric.
 
     Args:
         topology: what to bring up.
@@ -50,6 +49,8 @@ def build(topology: Topology, scratch: str, carry_on: Callable[[], None]) -> dic
     Raises:
         RefusedError: the kernel refused a step.
     """
+    with _step(Step.FILES, "the hosts' files"):
+        etc.complete(scratch)
     fabric = Fabric(topology)
     hosts = {}
     for host in topology.hosts:
@@ -77,7 +78,6 @@ class Fabric:
             self._netlink = Netlink()
         self._next_index = LOOPBACK + 1
         self._bridges = {network.name: self._add_bridge(network.name) for network in topology.networks}
-        self._files = tuple(etc.files(topology.hosts[0])) if topology.hosts else ()
 
     def add_host(self, host: Host, scratch: str) -> Namespaces:
         """Make a host, whole and connected, and come back to the fabric."""
@@ -103,16 +103,17 @@ class Fabric:
         return index
 
     def _connect(self, host: Host, namespaces: Namespaces, inside: Netlink) -> None:
-        inside.bring_up(LOOPBACK)
+        with _step(Step.LINKS, f"host {host.name}: lo"):
+            inside.bring_up(LOOPBACK)
         for number, link in enumerate(host.links):
             device = _FIRST_DEVICE + number
             with _step(Step.LINKS, f"host {host.name}: {link.device} on {link.network}"):
                 here = self._take_index()
-                # 02 is locally administered: the address follows from the topology and is the same in every
-                # run.
-                hardware = f"02:00:{here >> 24 & 255:02x}:{here >> 16 & 255:02x}:{here >> 8 & 255:02x}:{here & 255:02x}"
                 there = peer(
-                    namespace_fd=namespaces.network_fd, index=device, name=link.device, hardware=hardware
+                    namespace_fd=namespaces.network_fd,
+                    index=device,
+                    name=link.device,
+                    hardware=_hardware_address(here),
                 )
                 self._netlink.add_veth(here, f"veth{here}", bridge=self._bridges[link.network], peer=there)
                 inside.bring_up(device)
@@ -126,6 +127,14 @@ class Fabric:
     def _take_index(self) -> int:
         self._next_index += 1
         return self._next_index - 1
+
+
+def _hardware_address(number: int) -> str:
+    """Return an address that follows from the topology, and so is the same in every run.
+
+    The first octet is 02, locally administered: RFC 9542, 2.1.
+    """
+    return ":".join(f"{octet:02x}" for octet in (2, 0, *number.to_bytes(4, "big")))
 
 
 def needs_ipv6(topology: Topology) -> bool:

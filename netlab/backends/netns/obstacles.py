@@ -157,7 +157,7 @@ def _limit_reached(refusal: Refusal, surroundings: Surroundings) -> Obstacle | N
         return Obstacle(f"{zero[0]} is 0 here", f"raise it: sudo sysctl {zero[0]}={_ENOUGH_NAMESPACES}")
     return Obstacle(
         f"there are as many namespaces as the user.max_*_namespaces sysctls allow ({refusal.said})",
-        f"raise them: sudo sysctl user.max_net_namespaces={_ENOUGH_NAMESPACES}, and so on (sysctl user lists them)",
+        f"raise them: sudo sysctl user.max_net_namespaces={_ENOUGH_NAMESPACES} (`sysctl user` lists all)",
     )
 
 

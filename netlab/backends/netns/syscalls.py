@@ -1,4 +1,4 @@
-"""The three system calls that Python 3.11 has no function for: unshare, setns (both in `os` since 3.12) and mount."""
+"""The system calls that Python 3.11 has no function for: mount, unshare, setns (`os` has the last two in 3.12)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def unshare(kinds: int) -> None:
-    """Put this process into new namespaces of those kinds (CLONE_NEW flags). Source: unshare(2).
+    """Put this process into new namespaces of those kinds (CLONE_NEW flags).
+
+    Source: unshare(2).
 
     Raises:
         OSError: the kernel refused.
@@ -29,7 +31,9 @@ def unshare(kinds: int) -> None:
 
 
 def setns(namespace_fd: int, kind: int) -> None:
-    """Put this process into an existing namespace, which must be of that kind (a CLONE_NEW flag). Source: setns(2).
+    """Put this process into an existing namespace, which must be of that kind (a CLONE_NEW flag).
+
+    Source: setns(2).
 
     Raises:
         OSError: the kernel refused.
@@ -38,7 +42,9 @@ def setns(namespace_fd: int, kind: int) -> None:
 
 
 def mount(source: str, target: str, filesystem: str = "", flags: int = 0, options: str = "") -> None:
-    """Mount `source` on `target`. Source: mount(2).
+    """Mount `source` on `target`.
+
+    Source: mount(2).
 
     Raises:
         OSError: the kernel refused; its filename is the target.

@@ -36,7 +36,10 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """Start a program on a host. Descriptors: its standard input, output and error, and a pipe for its `STATUS`."""
+    """Start a program on a host.
+
+    With it go four descriptors: its standard input, output and error, and a pipe for what becomes of it.
+    """
 
     host: str
     argv: tuple[str, ...]
