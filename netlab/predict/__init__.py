@@ -109,7 +109,7 @@ class _Connection:
         listener = find_listener(facts.listeners, destination, self.port, sent.device)
         if listener is None:
             wanted, there = endpoint(destination, self.port), describe_all(facts, self.port)
-            text = f"none for {wanted} by {sent.device}; listening: {there}"
+            text = f"no socket for {wanted} by {sent.device} (listening: {there})"
             self._note("listener", sent.host, text, rests_on)
             self._note("answer", sent.host, "no listener: RST", "RFC 9293, 3.10.7.1")
             return self._end(Outcome(Verdict.REFUSED), self._how_to_open(destination, sent.host))

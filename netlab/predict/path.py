@@ -215,9 +215,9 @@ class _Packet:
 
     def _no_route(self, host: str, entry: RouteEntry | None) -> Prediction:
         kind = entry.type if entry is not None else None
-        what = f"the route to it is {kind}" if kind else "no route has it"
+        text = f"the route to {self.destination} is {kind}" if kind else f"no route to {self.destination}"
         remedy = f"give {host} a route to {self.destination}"
-        self._note("route", host, f"{self.destination}: {what}", f"routes of {host}")
+        self._note("route", host, text, f"routes of {host}")
         if host == self.origin:
             return self._stop(Verdict.UNREACHABLE, _OWN_ROUTE_ERRNO.get(kind or "", "ENETUNREACH"), remedy)
         if kind == "blackhole":

@@ -27,7 +27,7 @@ def constants(matrix: Matrix) -> list[tuple[str, str]]:
         if cell.observation.outcome is not None:
             groups[cell.vantage, cell.observation.outcome].append(cell)
     return [
-        (vantage, f"{_listed(cell.target.name for cell in cells)}: {outcome}; {_decisive(cells[0]).text}.")
+        (vantage, f"{_listed(cell.target.name for cell in cells)}: {outcome}: {_why(cells[0])}.")
         for (vantage, outcome), cells in groups.items()
     ]
 
@@ -52,9 +52,9 @@ def refusal(matrix: Matrix) -> list[str]:
         arrived = [step for step in cell.prediction.reason if step.kind == "listener"]
         if refused and cell.vantage != SERVER and arrived and arrived[-1].host == cell.bind.host:
             return [
-                f"Refused means that the packet arrived, and no socket took it: when {cell.vantage} dials "
-                f"{cell.target.name} of {cell.bind.name}, {arrived[-1].host} has {arrived[-1].text}. "
-                "The kernel answers with a reset (RFC 9293, 3.10.7.1)."
+                f"Refused means that the packet arrived and no socket took it. When {cell.vantage} dials the "
+                f"{cell.target.name} of the server on {cell.bind.name}, there is {arrived[-1].text}: the kernel "
+                "answers with a reset (RFC 9293, 3.10.7.1)."
             ]
     return []
 
@@ -111,11 +111,17 @@ def _who(cells: list[Cell], same: dict[Column, Cell]) -> str:
         return "nobody gets through"
     who = [f"{v} ({', '.join(names)})" if v in partly else f"{v} (all)" for v, names in open_to.items()]
     only = "only " if [*open_to] == [SERVER] else ""
-    return f"reached from {only}{_listed(who)}"
+    return f"reached {only}from {_listed(who)}"
 
 
 def _verdict(cell: Cell) -> Verdict | None:
     return cell.observation.outcome.verdict if cell.observation.outcome is not None else None
+
+
+def _why(cell: Cell) -> str:
+    step = _decisive(cell)
+    own = step.kind == "listener" and step.host != cell.bind.host
+    return f"{cell.target.address} is {step.host} itself" if own else step.text
 
 
 def _decisive(cell: Cell) -> Step:
