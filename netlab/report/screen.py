@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Iterable
 
+from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -13,7 +14,7 @@ from rich.text import Text
 from netlab.experiments.plan import Vantage
 from netlab.matrix import Matrix
 from netlab.model import Cell
-from netlab.report.symbols import DISAGREES, MARKS, NOT_MEASURED, Mark, mark_of
+from netlab.report.symbols import DISAGREES, MARKS, NOT_MEASURED, mark_of
 from netlab.report.words import constants, differences, refusal
 
 
@@ -115,11 +116,14 @@ def _block(matrix: Matrix, vantage: Vantage, letters: dict[str, str], *, ascii_o
     return block
 
 
-def _key(matrix: Matrix) -> Text:
-    key = Text()
-    for title, letter in _letters(matrix).items():
-        key.append(f"{letter} ", style="dim").append(f"{title}   ".replace(" ", "\u00a0", 1))
-    return key
+def _key(matrix: Matrix) -> Columns:
+    """Return what the letters stand for."""
+    entries = _letters(matrix).items()
+    return _entries(Text(f"{letter} ", style="dim").append(title, "none") for title, letter in entries)
+
+
+def _entries(entries: Iterable[Text]) -> Columns:
+    return Columns(list(entries), padding=(0, 3))
 
 
 def _cell(cell: Cell, *, ascii_only: bool) -> Text:
@@ -129,21 +133,19 @@ def _cell(cell: Cell, *, ascii_only: bool) -> Text:
     return text.append(DISAGREES if surprise else " ", style="bold red")
 
 
-def _legend(matrix: Matrix, *, ascii_only: bool) -> Text:
-    """Return the symbols that the matrix has, with their words."""
+def _legend(matrix: Matrix, *, ascii_only: bool) -> Columns:
+    """Return what the symbols in the matrix stand for."""
     used = {cell.observation.outcome.verdict for cell in matrix.cells if cell.observation.outcome is not None}
-    entries: list[tuple[Mark, str]] = [
-        (mark, str(verdict)) for verdict, mark in MARKS.items() if verdict in used
-    ]
+    marks = [(mark, str(verdict)) for verdict, mark in MARKS.items() if verdict in used]
     if matrix.not_measured:
-        entries.append((NOT_MEASURED, "not measured"))
-    legend = Text()
-    for mark, word in entries:
-        legend.append(mark.ascii if ascii_only else mark.symbol, style=mark.style)
-        legend.append(f" {word}   ")
+        marks.append((NOT_MEASURED, "not measured"))
+    entries = [
+        Text(mark.ascii if ascii_only else mark.symbol, mark.style).append(f" {word}", "none")
+        for mark, word in marks
+    ]
     if matrix.disagreements:
-        legend.append(f"{DISAGREES} not as predicted", style="bold red")
-    return legend
+        entries.append(Text(f"{DISAGREES} not as predicted", "bold red"))
+    return _entries(entries)
 
 
 # --- Words -------------------------------------------------------------------------------------------------

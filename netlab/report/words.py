@@ -51,9 +51,10 @@ def refusal(matrix: Matrix) -> list[str]:
         refused = cell.observation.outcome == Outcome(Verdict.REFUSED)
         arrived = [step for step in cell.prediction.reason if step.kind == "listener"]
         if refused and cell.vantage != SERVER and arrived and arrived[-1].host == cell.bind.host:
+            dialled = f"the {cell.target.name} of the server on {cell.bind.name}"
             return [
-                f"Refused means that the packet arrived and no socket took it. When {cell.vantage} dials the "
-                f"{cell.target.name} of the server on {cell.bind.name}, there is {arrived[-1].text}: the kernel "
+                "Refused means that the packet arrived and no socket took it. When "
+                f"{cell.vantage} dials {dialled}, there is {arrived[-1].text}: the kernel "
                 "answers with a reset (RFC 9293, 3.10.7.1)."
             ]
     return []
