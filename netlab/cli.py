@@ -81,8 +81,8 @@ def run(
 
     EXPERIMENT is the name of one that comes with netlab (bind-address) or a YAML file.
 
-    Exit code: 0 every cell was measured and is as predicted; 1 one is not as predicted; 3 one was not measured;
-    2 a wrong option or file; 4 the backend does not work here.
+    Exit code: 0 every cell was measured and is as predicted; 1 one is not as predicted; 2 a wrong option or
+    file; 3 a cell was not measured; 4 the backend does not work here.
     """
     from netlab.backends import backend
     from netlab.experiments import load
@@ -121,7 +121,8 @@ def _progress() -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None)
         yield lambda phase, done, total: bar.update(task, description=phase, completed=done, total=total)
 
