@@ -28,6 +28,10 @@ setup: $(VENV)/.ready ## Make the virtual environment from the lock file
 netlab: setup ## Run the bind-address experiment and show who can reach what, and why
 	@$(BIN)/netlab run bind-address $(ARGS)
 
+.PHONY: picture
+picture: setup ## Draw the README's picture of the matrix anew
+	@$(BIN)/netlab run bind-address --svg docs/matrix.svg >/dev/null
+
 .PHONY: test
 test: setup ## Run every test that this machine can run
 	@$(BIN)/python -m pytest $(ARGS)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from netlab.matrix import Matrix
     from netlab.run import Progress
 
-# The SVG's width in characters: the matrix and the sentences beside one another's length.
-_PICTURE_COLUMNS = 110
+# The SVG's width in characters: what a README still shows at a readable size.
+_PICTURE_COLUMNS = 100
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -148,11 +148,13 @@ def _write_svg(matrix: Matrix, file: str) -> None:
     import io
 
     from rich.console import Console
+    from rich.padding import Padding
 
     from netlab.report.screen import screen
 
     console = Console(record=True, width=_PICTURE_COLUMNS, file=io.StringIO(), highlight=False)
-    console.print(screen(matrix))
+    # Viewers without the SVG's font draw wider letters: a margin keeps the last ones in the picture.
+    console.print(Padding(screen(matrix), (0, 2, 0, 0)))
     _write(file, console.export_svg(title=f"netlab run {matrix.experiment.name}"))
 
 

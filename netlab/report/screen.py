@@ -140,7 +140,7 @@ def _legend(matrix: Matrix, *, ascii_only: bool) -> Columns:
     if matrix.not_measured:
         marks.append((NOT_MEASURED, "not measured"))
     entries = [
-        Text(mark.ascii if ascii_only else mark.symbol, mark.style).append(f" {word}", "none")
+        Text(f"{mark.ascii if ascii_only else mark.symbol} ", mark.style).append(word, "none")
         for mark, word in marks
     ]
     if matrix.disagreements:
