@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 LINE_LIMIT_BYTES = 16 * 1024 * 1024  # a request names some hundreds of targets: far below
 OUTPUT_BYTES = 4096  # of the service: enough for why it did not start
-STOP_PATIENCE_S = 1.0  # between SIGTERM and SIGKILL
+STOP_PATIENCE_S = 0.5  # between SIGTERM and SIGKILL; an agent may itself be given a second to end
 
 
 class RequestError(Exception):

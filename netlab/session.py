@@ -98,6 +98,8 @@ class AgentSession:
             line = self._channel.readline(timeout_s)
         except TimeoutError:
             raise self._end(f"no answer to {op} within {timeout_s:g} s") from None
+        except LabError as error:
+            raise self._end(f"its answer to {op} can't be read: {error}") from error
         if not line:
             raise self._end(self._reason(f"it ended instead of answering {op}"))
         if len(line) > ANSWER_LIMIT_BYTES:
