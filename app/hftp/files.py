@@ -196,6 +196,9 @@ class DataDirectory:
         """
         # A descriptor of its own: the position in a directory belongs to the open file.
         descriptor = os.open(b".", _OPEN_DIRECTORY_FLAGS, dir_fd=self._descriptor)
+        if os.fstat(descriptor).st_nlink == 0:  # removed: readdir(3) would just say that it is empty
+            os.close(descriptor)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         pieces = self._listing_pieces(descriptor)
         next(pieces)  # so that close() finds it inside its try
         return pieces

@@ -120,9 +120,9 @@ class Parser:
             self._line = abridge(self._line)
 
     def _take_line(self, text: bytes) -> Request:
-        if self._line:
-            text = self._line + text
-            self._line = b""
+        self._extend_line(text)
+        text = self._line
+        self._line = b""
         self._line_bytes = 0
         if not text or text.isspace():
             raise ProtocolError(Status.BAD_REQUEST)

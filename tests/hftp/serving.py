@@ -1,0 +1,162 @@
+"""A real `hftp serve` in a process of its own, and what tests ask of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+APP = Path(__file__).parents[2] / "app"
+
+# Nothing here takes long: this is for a machine that is busy.
+PATIENCE_SECONDS = 10.0
+
+
+def environment() -> dict[str, str]:
+    """Make `python -m hftp` find this tree's package, also by another interpreter."""
+    return {**os.environ, "PYTHONPATH": str(APP), "PYTHONUNBUFFERED": "1"}
+
+
+def hftp(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "hftp", *arguments],
+        env=environment(),
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+        cwd=cwd,
+    )
+
+
+def open_descriptors(pid: int | str = "self") -> set[str]:
+    """Name the descriptors that a process has open, apart from the one that this takes."""
+    directory = Path(f"/proc/{pid}/fd")
+    return {entry.name for entry in directory.iterdir() if entry.is_symlink()}
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for what will be true soon."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"still not so: {what}"
+        time.sleep(0.005)
+
+
+def receive_all(sock: socket.socket) -> bytes:
+    """Read to the end of what a server sends."""
+    pieces = []
+    while piece := sock.recv(1 << 20):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def receive_exactly(sock: socket.socket, count: int) -> bytes:
+    """Read so many bytes, or fail."""
+    pieces = []
+    while count:
+        piece = sock.recv(min(count, 1 << 20))
+        assert piece, f"the connection ended {count} bytes early"
+        pieces.append(piece)
+        count -= len(piece)
+    return b"".join(pieces)
+
+
+def reset(sock: socket.socket) -> None:
+    """Close a connection with RST."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    sock.close()
+
+
+class RunningServer:
+    """A server process, serving a directory on a free port of 127.0.0.1."""
+
+    def __init__(self, directory: Path, *flags: str, module: tuple[str, ...] = ("hftp", "serve")) -> None:
+        self.directory = directory
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", *module, "-p", "0", "-d", str(directory), *flags],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.pid = self.process.pid
+        assert self.process.stdout is not None
+        self.first_line = self.process.stdout.readline()
+        address = self.first_line.removeprefix("listening on ").split(" ")[0].strip()
+        self.host, _, port = address.rpartition(":")
+        self.host = self.host.strip("[]")
+        self.port = int(port)
+        self.descriptors_at_rest = open_descriptors(self.pid)
+
+    def connect(self, receive_buffer_bytes: int | None = None) -> socket.socket:
+        """Connect, perhaps as a client that takes little at a time."""
+        sock = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET)
+        if receive_buffer_bytes is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+        sock.settimeout(PATIENCE_SECONDS)
+        sock.connect((self.host, self.port))
+        return sock
+
+    def ask(self, stream: bytes) -> bytes:
+        """Send all, end the sending side, and give all that is answered."""
+        with self.connect() as sock:
+            sock.sendall(stream)
+            sock.shutdown(socket.SHUT_WR)
+            return receive_all(sock)
+
+    def resident_kib(self) -> int:
+        """Tell how much memory the process has."""
+        return self._status("VmRSS")
+
+    def threads(self) -> int:
+        """Count the process's threads."""
+        return self._status("Threads")
+
+    def cpu_seconds(self) -> float:
+        """Tell how long the process has computed."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _status(self, key: str) -> int:
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
+
+    def check_nothing_is_left(self) -> None:
+        """Serve a new client, and find no descriptor and no thread of those that were there."""
+        assert self.ask(b"help\r\n").startswith(b"0 OK\r\n")
+        wait_until(
+            lambda: open_descriptors(self.pid) == self.descriptors_at_rest,
+            f"descriptors {open_descriptors(self.pid)} are {self.descriptors_at_rest}",
+        )
+        assert self.threads() == 1
+
+    def stop(self) -> tuple[int, str]:
+        """Stop with SIGTERM; give the exit code and what it wrote to standard error."""
+        self.process.terminate()
+        _, errors = self.process.communicate(timeout=PATIENCE_SECONDS)
+        return self.process.returncode, errors
+
+
+@contextlib.contextmanager
+def running_server(directory: Path, *flags: str) -> Iterator[RunningServer]:
+    """Run a server; at the end it must be as at the beginning, and end well."""
+    server = RunningServer(directory, "-a", "127.0.0.1", *flags)
+    try:
+        yield server
+        if server.process.poll() is None:
+            server.check_nothing_is_left()
+            assert server.stop() == (0, "")
+    finally:
+        server.process.kill()
+        server.process.communicate()
