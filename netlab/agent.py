@@ -407,15 +407,12 @@ def rule(body: bytes) -> Json:
 
 SOCK_DIAG_BY_FAMILY = 20  # linux/sock_diag.h
 TCP_LISTEN = 10  # include/net/tcp_states.h
-DIAG_REQUEST = struct.Struct(
-    "=BBBxI"
-)  # inet_diag_req_v2: family, protocol, extensions, states; then an inet_diag_sockid
-DIAG_MESSAGE = struct.Struct(
-    "=BBBB"
-)  # inet_diag_msg: family, state, timer, retransmits; then an inet_diag_sockid
-DIAG_SOCKET = struct.Struct("!HH16s16s")  # inet_diag_sockid: source and destination port and address; then:
-DIAG_SOCKET_REST = struct.Struct("=III")  # interface, cookie
-DIAG_MESSAGE_REST = struct.Struct("=IIIII")  # expires, receive queue, send queue, uid, inode
+# inet_diag_req_v2: family, protocol, extensions, states, then what socket is meant: an inet_diag_sockid
+DIAG_REQUEST = struct.Struct("=BBBxI")
+# inet_diag_sockid: source and destination port, source and destination address; interface, cookie
+DIAG_PORTS, DIAG_SOCKET = struct.Struct("!HH16s16s"), struct.Struct("=III")
+# inet_diag_msg: family, state, timer, retransmits, an inet_diag_sockid; expires, queues, uid, inode
+DIAG_MESSAGE, DIAG_MESSAGE_REST = struct.Struct("!BBBBHH16s16s"), struct.Struct("=IIIIIIII")
 INET_DIAG_SKV6ONLY = 11  # linux/inet_diag.h
 
 
@@ -432,7 +429,7 @@ def dump_listeners(port: int = 0) -> list[bytes]:
     """
     sockets = []
     for family in IP_FAMILIES:
-        wanted = DIAG_SOCKET.pack(port, 0, b"", b"") + DIAG_SOCKET_REST.pack(0, 0, 0)
+        wanted = DIAG_PORTS.pack(port, 0, b"", b"") + DIAG_SOCKET.pack(0, 0, 0)
         request = DIAG_REQUEST.pack(family, socket.IPPROTO_TCP, 0, 1 << TCP_LISTEN) + wanted
         try:
             sockets += dump(NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, request)
@@ -447,24 +444,21 @@ def dump_listeners(port: int = 0) -> list[bytes]:
 
 def listener(body: bytes, devices: dict[int, str]) -> Json:
     """Decode an inet_diag_msg and its INET_DIAG_* attributes."""
-    family = body[0]
-    offset = DIAG_MESSAGE.size
-    port, _, address, _ = DIAG_SOCKET.unpack_from(body, offset)
-    offset += DIAG_SOCKET.size
-    bound_to = DIAG_SOCKET_REST.unpack_from(body, offset)[0]
-    offset += DIAG_SOCKET_REST.size + DIAG_MESSAGE_REST.size
+    family, _, _, _, port, _, address, _ = DIAG_MESSAGE.unpack_from(body)
+    bound_to = DIAG_MESSAGE_REST.unpack_from(body, DIAG_MESSAGE.size)[0]
+    found = attributes(body, DIAG_MESSAGE.size + DIAG_MESSAGE_REST.size)
     return {
         "address": socket.inet_ntop(family, address[:4] if family == socket.AF_INET else address),
         "port": port,
-        "v6only": attributes(body, offset).get(INET_DIAG_SKV6ONLY, b"\0")[0] != 0,
+        "v6only": found.get(INET_DIAG_SKV6ONLY) == b"\1",
         "device": device(bound_to, devices),
     }
 
 
 def inodes_listening(port: int) -> frozenset[int]:
     """Return what tells one listening socket from another, even with the same address: their inodes."""
-    offset = DIAG_MESSAGE.size + DIAG_SOCKET.size + DIAG_SOCKET_REST.size
-    return frozenset(DIAG_MESSAGE_REST.unpack_from(body, offset)[4] for body in dump_listeners(port))
+    inodes = (DIAG_MESSAGE_REST.unpack_from(body, DIAG_MESSAGE.size)[7] for body in dump_listeners(port))
+    return frozenset(inodes)
 
 
 # --- Facts: sysctls and names ----------------------------------------------------------------------------
@@ -566,6 +560,7 @@ def resolution(name: str) -> Json:
 AT_ONCE = 64
 THREAD_STACK_BYTES = 512 * 1024  # a resolver's plug-ins (nsswitch.conf(5)) need some
 ANSWER_LIMIT_BYTES = 65536
+LEAVE_S = 0.5  # for a server to take note of `quit`; the verdict is known by then
 
 IP_RECVERR, IPV6_RECVERR = 11, 25  # linux/in.h, linux/in6.h
 MSG_ERRQUEUE = 0x2000  # linux/socket.h
@@ -687,7 +682,7 @@ def connection_error(sock: socket.socket, address: SocketAddress, timeout_s: flo
     code = sock.connect_ex(address)
     attempt["local"] = endpoint(sock.getsockname())
     if code == errno.EINPROGRESS:
-        if not wait_ready(sock, select.POLLOUT, timeout_s):
+        if not wait_connected(sock, timeout_s):
             attempt["timed_out"] = True
             return errno.ETIMEDOUT
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -701,11 +696,11 @@ def connection_error(sock: socket.socket, address: SocketAddress, timeout_s: flo
     return 0
 
 
-def wait_ready(sock: socket.socket, events: int, timeout_s: float) -> bool:
-    """Wait until a socket is ready, or has failed; return whether it did in time."""
+def wait_connected(sock: socket.socket, timeout_s: float) -> bool:
+    """Wait until a socket has connected, or failed to; return whether it came to that in time."""
     poll = select.poll()
-    poll.register(sock, events)
-    return bool(poll.poll(max(0.0, timeout_s) * 1000))
+    poll.register(sock, select.POLLOUT)
+    return bool(poll.poll(timeout_s * 1000))
 
 
 def endpoint(address: Any) -> Endpoint | None:
@@ -773,6 +768,10 @@ class Conversation:
     def send(self, data: bytes) -> None:
         """Send all of it."""
         self._bounded(lambda: self._sock.sendall(data))
+
+    def hurry(self, timeout_s: float) -> None:
+        """Wait for no longer than that from now on, and in no case for longer than before."""
+        self._deadline = min(self._deadline, time.monotonic() + timeout_s)
 
     def receive(self) -> None:
         """Wait for more bytes and keep them in `received`."""
@@ -861,13 +860,14 @@ def ask_hftp(talk: Conversation, request: str) -> None:
     code = status.partition(b" ")[0]
     if not code.isdigit():
         raise FindingError("wrong", f"not an HFTP server: it said {shown(status)}")
-    if int(code):
+    if code != b"0":
         raise FindingError("wrong", f"{request.split()[0]} was answered with {shown(status)}")
 
 
 def leave_hftp(talk: Conversation) -> None:
     """Say `quit`, and let the server close first: that leaves it nothing to clean up."""
     try:
+        talk.hurry(LEAVE_S)
         talk.send(b"quit\r\n")
         while True:
             talk.receive()
@@ -1142,9 +1142,9 @@ class Agent:
 
     def close(self) -> None:
         """End the service, if there is one."""
-        service, self._service = self._service, None
-        if service is not None:
-            service.stop()
+        if self._service is not None:
+            self._service.stop()
+            self._service = None
 
 
 def one_line(error: Exception) -> str:

@@ -450,6 +450,7 @@ STRANGER_PORTS = {
     "number": 19709,
     "flood": 19710,
     "endless_line": 19711,
+    "endless_code": 19712,
 }
 STRANGERS = (
     f"PORTS = {STRANGER_PORTS}"
@@ -504,6 +505,10 @@ def endless_line(client):
     client.sendall(b"0 " + b"a" * 200000)
     time.sleep(30)
 
+def endless_code(client):
+    client.sendall(b"9" * 10000 + b"\\r\\n")
+    time.sleep(30)
+
 def serve(port, treat):
     listener = socket.create_server(("0.0.0.0", port), backlog=300)
     def loop():
@@ -548,6 +553,7 @@ def strangers(lab: Lab) -> Iterator[None]:
         ("number", Outcome(Verdict.WRONG_SERVICE)),
         ("flood", Outcome(Verdict.WRONG_SERVICE)),
         ("endless_line", Outcome(Verdict.WRONG_SERVICE)),
+        ("endless_code", Outcome(Verdict.WRONG_SERVICE)),
     ],
 )
 def test_what_accepts_and_is_not_the_service(
