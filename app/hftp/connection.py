@@ -165,7 +165,7 @@ class Connection:
             if segment.done:
                 segment.close()
                 del self._segments[0]
-            elif not piece:
+            if piece is None:  # the others first
                 break
             pieces.append(piece)
             room -= len(piece)

@@ -29,14 +29,14 @@ class Segment:
     def __init__(self) -> None:
         self.done = False
 
-    def take(self, room: int) -> bytes:
+    def take(self, room: int) -> bytes | None:
         """Produce the next piece.
 
         Args:
             room: Its greatest length, in bytes, some KiB at least. Texts, all short, may exceed it.
 
         Returns:
-            The piece. Empty where there is none yet, and others should have their turn.
+            The piece. None where there is none yet, or it took long: others should have their turn.
 
         Raises:
             BrokenAnswerError: What was promised can't be produced.
@@ -120,13 +120,13 @@ class Pieces(Segment):
         super().__init__()
         self._pieces = pieces
 
-    def take(self, room: int) -> bytes:
-        """Give the next piece of whatever length."""
+    def take(self, room: int) -> bytes | None:
+        """Give the next piece, of whatever length. After the last one, too, others have their turn."""
         try:
-            return next(self._pieces)
+            return next(self._pieces) or None
         except StopIteration:
             self.done = True
-            return b""
+            return None
 
     def close(self) -> None:
         """End the generator."""

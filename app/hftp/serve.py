@@ -54,14 +54,10 @@ def serve(
                 )
             ]
             listeners = open_listeners(places)
-            try:
-                for listener in listeners:
-                    sys.stdout.write(f"listening on {describe_listener(listener)}\n")
-                sys.stdout.flush()
-                Server(listeners, files, stop, grace_s).run()
-            finally:
-                for listener in listeners:
-                    listener.close()
+            for listener in listeners:
+                sys.stdout.write(f"listening on {describe_listener(listener)}\n")
+            sys.stdout.flush()
+            Server(listeners, files, stop, grace_s).run()
     return 0
 
 

@@ -90,7 +90,7 @@ class Server:
     """Serves a directory to whoever connects.
 
     Args:
-        listeners: Listening sockets; the server sets them non-blocking, the caller closes them.
+        listeners: Listening sockets; the server sets them non-blocking, and closes them when it stops.
         directory: What is served; the caller closes it.
         stop: What ends ``run()``.
         grace_s: How long, in seconds, answers that are being sent may take once it was asked to stop.
@@ -129,6 +129,8 @@ class Server:
         finally:
             for fd in list(self._clients):
                 self._drop(fd)
+            for listener in self._listeners.values():
+                listener.close()
 
     def _turn(self) -> None:
         ready = []
@@ -184,6 +186,8 @@ class Server:
         grace_s = 0.0 if asked > 1 or self._ends_at is not None else self._grace_s
         self._ends_at = time.monotonic() + grace_s
         self._set_accepting(False)
+        for listener in self._listeners.values():
+            listener.close()  # so that new clients are refused, and don't wait for nothing
         for fd, client in list(self._clients.items()):
             client.connection.stop()
             if not client.connection.wants_output and not client.leaves_at:

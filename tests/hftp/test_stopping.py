@@ -1,0 +1,115 @@
+"""SIGTERM and SIGINT: stop accepting, let running answers finish for a bounded time, exit 0."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.hftp.conftest import HUGE_BYTES
+from tests.hftp.serving import PATIENCE_SECONDS, environment, receive_all, receive_exactly, running_server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.hftp.serving import RunningServer
+
+LARGE_BYTES = 64 << 20
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_an_idle_server_well(server: RunningServer, number: signal.Signals) -> None:
+    with server.connect():
+        server.process.send_signal(number)
+        assert server.process.wait(PATIENCE_SECONDS) == 0
+    assert server.process.communicate() == ("", "")
+
+
+def test_a_running_answer_is_finished_and_no_other_is_begun(server: RunningServer) -> None:
+    head = b"0 OK\r\nContent-Length: %d\r\n\r\n" % LARGE_BYTES
+    with server.connect(receive_buffer_bytes=65536) as sock:
+        sock.sendall(b"get_slice huge 0 %d raw\r\nget_metadata f\r\n" % LARGE_BYTES)
+        assert receive_exactly(sock, len(head)) == head
+        server.process.send_signal(signal.SIGTERM)
+        with pytest.raises(OSError, match="refused"):
+            for _ in range(100):  # until it has seen the signal
+                server.connect().close()
+                time.sleep(0.01)
+        assert receive_all(sock) == bytes(LARGE_BYTES)
+    assert server.process.wait(PATIENCE_SECONDS) == 0
+
+
+def test_the_grace_is_bounded(data: Path) -> None:
+    """An answer that is cut then ends in a reset: no client takes it for a whole one."""
+    with running_server(data, "--grace", "0.2") as server, server.connect(receive_buffer_bytes=65536) as sock:
+        sock.sendall(b"get_slice huge 0 %d raw\r\n" % HUGE_BYTES)
+        receive_exactly(sock, 100_000)
+        server.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        assert server.process.wait(PATIENCE_SECONDS) == 0
+        assert 0.1 < time.monotonic() - began < 2
+        with pytest.raises(ConnectionResetError):
+            receive_all(sock)
+
+
+def test_a_second_signal_ends_the_grace(server: RunningServer) -> None:
+    with server.connect() as sock:
+        sock.sendall(b"get_slice huge 0 %d raw\r\n" % HUGE_BYTES)
+        receive_exactly(sock, 100_000)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.05)
+        server.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        assert server.process.wait(PATIENCE_SECONDS) == 0
+        assert time.monotonic() - began < 2
+
+
+def test_a_port_can_be_used_again_at_once(server: RunningServer, data: Path) -> None:
+    """The connections that the first server closed are in TIME_WAIT: SO_REUSEADDR."""
+    assert server.ask(b"quit\r\n") == b"0 OK\r\n"
+    with server.connect() as sock:
+        sock.sendall(b"\n")
+        assert receive_all(sock) == b"100 BAD EOL\r\n"
+    assert server.stop() == (0, "")
+    with running_server(data, "-p", str(server.port)) as second:
+        assert second.port == server.port
+
+
+def test_a_signal_before_the_loop_is_not_lost(data: Path) -> None:
+    """It is sent at every moment of the start: before the handlers are there it kills, later it exits 0."""
+    codes = set()
+    for delay_ms in range(0, 60, 6):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hftp", "serve", "-a", "127.0.0.1", "-p", "0", "-d", str(data)],
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        time.sleep(delay_ms / 1000)
+        process.terminate()
+        assert process.communicate(timeout=PATIENCE_SECONDS)[1] == b""
+        codes.add(process.returncode)
+    assert codes <= {0, -signal.SIGTERM}
+
+
+def test_it_also_runs_as_a_module_of_its_own(data: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hftp.server", "-a", "127.0.0.1", "-p", "0", "-d", str(data)],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    port = int(process.stdout.readline().rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as sock:
+        sock.sendall(b"get_metadata f\r\nquit\r\n")
+        assert receive_all(sock) == b"0 OK\r\n41\r\n0 OK\r\n"
+    process.terminate()
+    assert process.communicate(timeout=PATIENCE_SECONDS) == ("", "")
+    assert process.returncode == 0
