@@ -37,7 +37,7 @@ def _examine(name: str, bring_up: Callable[[], str]) -> Diagnosis:
         return Diagnosis(name, True, bring_up())
     except BackendUnavailableError as error:
         return Diagnosis(name, False, error.why, error.remedy)
-    except LabError as error:
+    except (LabError, TimeoutError) as error:
         return Diagnosis(name, False, str(error), "this looks like a fault of netlab's own: please report it")
 
 
@@ -46,8 +46,9 @@ def _bring_up_netns() -> str:
     from netlab.backends.netns import NetnsLab  # on use, like every backend
 
     with NetnsLab(Topology(networks=(), hosts=(Host("doctor", links=()),))) as lab:
-        if lab.spawn("doctor", [lab.python("doctor"), "-c", ""]).wait(_PROGRAM_WITHIN_S):
-            raise LabError("a program on a host failed")
+        program = lab.spawn("doctor", [lab.python("doctor"), "-c", "print('well')"])
+        if program.readline(_PROGRAM_WITHIN_S) != b"well\n":
+            raise LabError(f"Python does not run on a host: {program.diagnostics()}")
         return f"Linux {_kernel()}, {lab.isolation}"
 
 

@@ -67,8 +67,13 @@ class NetnsLab:
             raise LabError(f"no host is called {host!r}: there is {', '.join(self.hosts)}")
         if not argv:
             raise LabError(f"{host}: no program to start")
-        channel = self._open_channel(host, tuple(argv))
+        channel, theirs = self._open_channel(f"{host}: {argv[0]}")
         try:
+            try:
+                self._tell(wire.Spawn(host, tuple(argv)), theirs)
+            finally:
+                for descriptor in theirs:
+                    os.close(descriptor)
             channel.wait_started()
         except BaseException:
             channel.release()
@@ -80,6 +85,8 @@ class NetnsLab:
         return sys.executable
 
     def __enter__(self) -> Self:
+        if self._init is not None:
+            raise LabError("the lab is up already")
         try:
             self._bring_up()
         except BaseException:
@@ -94,17 +101,17 @@ class NetnsLab:
 
     def _bring_up(self) -> None:
         """Have the lab built: in a user namespace, or, as root where that is refused, without one."""
-        refusals = []
+        obstacles = []
         for self._as_user in (True, False) if os.geteuid() == 0 else (True,):
             refusal = self._try()
             if refusal is None:
                 return
-            refusals.append(refusal)
             self._take_down()
-        obstacle = explain(refusals[0], read_surroundings())
-        if obstacle is None:
-            raise LabError(f"the lab can't be brought up: {refusals[0].said}")
-        raise BackendUnavailableError("netns", obstacle.why, obstacle.remedy)
+            obstacle = explain(refusal, read_surroundings())
+            if obstacle is None:
+                raise LabError(f"the lab can't be brought up: {refusal.said}")
+            obstacles.append(obstacle)
+        raise BackendUnavailableError("netns", obstacles[0].why, obstacles[0].remedy)
 
     def _try(self) -> Refusal | None:
         try:
@@ -126,13 +133,13 @@ class NetnsLab:
         for channel in tuple(self._channels):
             channel.release()
 
-    def _open_channel(self, host: str, argv: tuple[str, ...]) -> PipeChannel:
-        """Ask for a program to be started, with pipes whose other ends the channel has."""
+    def _open_channel(self, name: str) -> tuple[PipeChannel, tuple[int, ...]]:
+        """Make a channel and the other ends of its pipes: standard input, output, error, and status."""
         (stdin, to_stdin), (from_stdout, stdout), (from_stderr, stderr), (from_status, status) = (
             os.pipe() for _ in range(4)
         )
         channel = PipeChannel(
-            f"{host}: {argv[0]}",
+            name,
             stdin=to_stdin,
             stdout=from_stdout,
             stderr=from_stderr,
@@ -141,16 +148,7 @@ class NetnsLab:
             forget=self._channels.discard,
         )
         self._channels.add(channel)
-        theirs = (stdin, stdout, stderr, status)
-        try:
-            self._tell(wire.Spawn(host, argv), theirs)
-        except BaseException:
-            channel.release()
-            raise
-        finally:
-            for descriptor in theirs:
-                os.close(descriptor)
-        return channel
+        return channel, (stdin, stdout, stderr, status)
 
     def _signal(self, pid: int, number: int) -> None:
         self._tell(wire.Signal(pid, number))

@@ -80,6 +80,11 @@ CLONE = "kernel.unprivileged_userns_clone"  # Debian
 APPARMOR = "kernel.apparmor_restrict_unprivileged_userns"  # Ubuntu, since 23.10
 _FORBIDDEN = frozenset({errno.EPERM, errno.EACCES})
 _ENOUGH_NAMESPACES = 15000
+# A container's defaults stand in the way three times: told one by one, they'd send the user round thrice.
+_FREE_CONTAINER = (
+    "start the container with --privileged, or with --security-opt "
+    "seccomp=unconfined, apparmor=unconfined and systempaths=unconfined"
+)
 
 
 def explain(refusal: Refusal, surroundings: Surroundings) -> Obstacle | None:
@@ -173,6 +178,16 @@ def _switched_off(refusal: Refusal, surroundings: Surroundings) -> Obstacle | No
     return Obstacle(f"{CLONE} is 0: only root may make user namespaces", f"allow it: sudo sysctl {CLONE}=1")
 
 
+def _seccomp(refusal: Refusal, surroundings: Surroundings) -> Obstacle | None:
+    refused = refusal.code in _FORBIDDEN | {errno.ENOSYS}
+    if refusal.step not in {Step.UNSHARE, Step.NAMESPACES} or not refused or not surroundings.filtered:
+        return None
+    return Obstacle(
+        "a seccomp filter forbids new namespaces, as a container's default one does",
+        _FREE_CONTAINER,
+    )
+
+
 def _apparmor(refusal: Refusal, surroundings: Surroundings) -> Obstacle | None:
     restricts = surroundings.switches.get(APPARMOR) == 1
     if refusal.code not in _FORBIDDEN or surroundings.euid == 0 or not restricts:
@@ -183,22 +198,12 @@ def _apparmor(refusal: Refusal, surroundings: Surroundings) -> Obstacle | None:
     )
 
 
-def _seccomp(refusal: Refusal, surroundings: Surroundings) -> Obstacle | None:
-    refused = refusal.code in _FORBIDDEN | {errno.ENOSYS}
-    if refusal.step not in {Step.UNSHARE, Step.NAMESPACES} or not refused or not surroundings.filtered:
-        return None
-    return Obstacle(
-        "a seccomp filter forbids new namespaces, as a container's default one does",
-        "start the container with --security-opt seccomp=unconfined, or with --privileged",
-    )
-
-
 def _read_only_parameters(refusal: Refusal, _: Surroundings) -> Obstacle | None:
     if refusal.step is not Step.PARAMETERS or refusal.code not in _FORBIDDEN | {errno.EROFS}:
         return None
     return Obstacle(
         f"/proc/sys is read-only here ({refusal.said})",
-        "start the container with --security-opt systempaths=unconfined, or with --privileged",
+        _FREE_CONTAINER,
     )
 
 
@@ -207,7 +212,7 @@ def _no_mounts(refusal: Refusal, _: Surroundings) -> Obstacle | None:
         return None
     return Obstacle(
         f"a security policy forbids mounts, even in a namespace of our own ({refusal.said})",
-        "start the container with --security-opt apparmor=unconfined, or with --privileged",
+        _FREE_CONTAINER,
     )
 
 
@@ -235,8 +240,8 @@ _RULES: tuple[Callable[[Refusal, Surroundings], Obstacle | None], ...] = (
     _not_built_in,
     _limit_reached,
     _switched_off,
-    _apparmor,
     _seccomp,
+    _apparmor,
     _read_only_parameters,
     _no_mounts,
     _no_such_links,

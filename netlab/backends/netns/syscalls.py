@@ -1,4 +1,4 @@
-"""The system calls that Python 3.11 has no function for: mount, unshare, setns (`os` has the last two in 3.12)."""
+"""The system calls that Python 3.11 has no function for: mount, unshare, setns (3.12 has two)."""
 
 from __future__ import annotations
 
