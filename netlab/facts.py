@@ -6,7 +6,6 @@ What a host says is not trusted: its JSON is validated field by field when it is
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -17,9 +16,7 @@ from ipaddress import (
 )
 from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
-
-from netlab.errors import AgentError
+from netlab.answers import read_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +114,6 @@ class Facts:
     sysctls: dict[str, str] = field(default_factory=dict)
 
 
-@cache
-def _reader() -> TypeAdapter[Facts]:
-    return TypeAdapter(Facts)
-
-
 def read_facts(host: str, answer: object) -> Facts:
     """Turn the agent's answer to a `facts` request into values.
 
@@ -132,9 +124,4 @@ def read_facts(host: str, answer: object) -> Facts:
     Raises:
         AgentError: a field is missing or of another form.
     """
-    try:
-        return _reader().validate_python(answer)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise AgentError(host, f"facts.{where}: {first['msg']}") from None
+    return read_answer(Facts, host, "facts", answer)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
-from netlab.errors import AgentError
+from netlab.answers import read_answer
 from netlab.model import Observation, Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -145,11 +144,6 @@ class _Answer:
     results: tuple[ProbeResult, ...]
 
 
-@cache
-def _reader() -> TypeAdapter[_Answer]:
-    return TypeAdapter(_Answer)
-
-
 def read_probe_results(host: str, answer: object) -> dict[str, ProbeResult]:
     """Turn the agent's answer to a `probe` request into values, by the probes' ids.
 
@@ -160,13 +154,7 @@ def read_probe_results(host: str, answer: object) -> dict[str, ProbeResult]:
     Raises:
         AgentError: a field is missing or of another form.
     """
-    try:
-        read = _reader().validate_python(answer)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise AgentError(host, f"probe.{where}: {first['msg']}") from None
-    return {result.id: result for result in read.results}
+    return {result.id: result for result in read_answer(_Answer, host, "probe", answer).results}
 
 
 # --- The verdict -----------------------------------------------------------------------------------------
@@ -308,7 +296,42 @@ def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
-# --- A service that did not start ------------------------------------------------------------------------
+# --- A service that was started ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStart:
+    """How the start of a service went.
+
+    Attributes:
+        listening: whether it came to listen on its port in time.
+        exit_code: how it ended, if it did.
+        output: the beginning of what it printed.
+    """
+
+    listening: bool
+    exit_code: int | None
+    output: str
+
+    @property
+    def last_line(self) -> str:
+        """The last thing that it said: programs give their reason before they end."""
+        lines = self.output.strip().splitlines()
+        return lines[-1] if lines else "nothing"
+
+
+def read_service_start(host: str, answer: object) -> ServiceStart:
+    """Turn the agent's answer to a `serve` request into a value.
+
+    Args:
+        host: whose agent it was, for the error.
+        answer: the decoded JSON.
+
+    Raises:
+        AgentError: a field is missing or of another form.
+    """
+    return read_answer(ServiceStart, host, "serve", answer)
+
 
 # What socket(2), setsockopt(2), bind(2) and listen(2) say about where to listen, as glibc and musl word it;
 # most programs print one of these texts, and the others the errno's name.

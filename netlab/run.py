@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, TypeVar
 
 from netlab.agents import Agents, Answer
 from netlab.backends import Lab, LabFactory
@@ -22,7 +22,19 @@ from netlab.facts import Facts, read_facts
 from netlab.matrix import Matrix
 from netlab.model import Cell, Observation, Outcome, Verdict
 from netlab.predict import View, predict
-from netlab.probes import Check, Probe, ProbeResult, judge, probe_request, read_probe_results, service_failure
+from netlab.probes import (
+    Check,
+    Probe,
+    ProbeResult,
+    ServiceStart,
+    judge,
+    probe_request,
+    read_probe_results,
+    read_service_start,
+    service_failure,
+)
+
+_T = TypeVar("_T")
 
 # What a service needs at most until it listens; a loaded laboratory machine starts Python in about a second.
 SERVICE_TIMEOUT_S = 10.0
@@ -74,7 +86,7 @@ def run(experiment: Experiment, backend: str, factory: LabFactory, progress: Pro
 
 def _start_services(
     experiment: Experiment, lab: Lab, agents: Agents, nonces: Mapping[str, str], progress: Progress
-) -> dict[str, Answer]:
+) -> dict[str, ServiceStart | AgentError]:
     service = experiment.service
     requests = {
         bind.host: {
@@ -85,9 +97,9 @@ def _start_services(
         }
         for bind in experiment.binds
     }
-    return agents.call(
-        "serve", requests, SERVICE_TIMEOUT_S + _MARGIN_S, partial(progress, "starting servers")
-    )
+    patience_s = SERVICE_TIMEOUT_S + _MARGIN_S
+    answers = agents.call("serve", requests, patience_s, partial(progress, "starting servers"))
+    return {host: _read(host, answer, read_service_start) for host, answer in answers.items()}
 
 
 def _read_facts(dials: Iterable[Dial], lab: Lab, agents: Agents, progress: Progress) -> dict[str, Facts]:
@@ -129,13 +141,14 @@ def _probe(
         probes[dial.host].append(Probe(str(number), dial.target.address, service.port, check))
     requests = {host: probe_request(asked, PROBE_TIMEOUT_S) for host, asked in probes.items()}
     answers = agents.call("probe", requests, PROBE_TIMEOUT_S * 4 + _MARGIN_S, partial(progress, "dialling"))
-    results = {host: _results(host, answer) for host, answer in answers.items()}
+    results = {host: _read(host, answer, read_probe_results) for host, answer in answers.items()}
     return [_result(results[dial.host], dial.host, str(number)) for number, dial in enumerate(dials)]
 
 
-def _results(host: str, answer: Answer) -> dict[str, ProbeResult] | AgentError:
+def _read(host: str, answer: Answer, reader: Callable[[str, object], _T]) -> _T | AgentError:
+    """Read an agent's answer; what is wrong with it, or that there is none, is the host's own result."""
     try:
-        return read_probe_results(host, _or_raise(answer))
+        return reader(host, _or_raise(answer))
     except AgentError as error:
         return error
 
@@ -149,24 +162,18 @@ def _result(results: dict[str, ProbeResult] | AgentError, host: str, number: str
 # --- What they say together --------------------------------------------------------------------------------
 
 
-def _observe(service: Answer, result: ProbeResult | AgentError) -> Observation:
+def _observe(service: ServiceStart | AgentError, result: ProbeResult | AgentError) -> Observation:
     """Judge a dial, unless the service never listened: then that is what was observed."""
     if isinstance(service, AgentError):
         return Observation(None, not_measured=str(service))
     dialled = Observation(None, not_measured=str(result)) if isinstance(result, AgentError) else judge(result)
-    if service["listening"]:
+    if service.listening:
         return dialled
-    said = _last_line(service["output"])
-    if service["exit_code"] is None:
-        why = f"the service did not listen within {SERVICE_TIMEOUT_S:.0f} s; it said: {said}"
+    if service.exit_code is None:
+        why = f"the service did not listen within {SERVICE_TIMEOUT_S:.0f} s; it said: {service.last_line}"
         return replace(dialled, outcome=None, not_measured=why)
-    errno = service_failure(service["output"])
-    ended = f"the service ended with exit code {service['exit_code']}: {said}"
+    errno = service_failure(service.output)
+    ended = f"the service ended with exit code {service.exit_code}: {service.last_line}"
     if not errno:
         return replace(dialled, outcome=None, not_measured=ended)
     return replace(dialled, outcome=Outcome(Verdict.NOT_BOUND, errno), evidence=(ended, *dialled.evidence))
-
-
-def _last_line(output: str) -> str:
-    lines = output.strip().splitlines()
-    return lines[-1] if lines else "nothing"

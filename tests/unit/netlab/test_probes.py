@@ -90,7 +90,7 @@ def test_an_answer_is_read_into_values() -> None:
     [None, {}, {"results": [{"id": "it"}]}, {"results": [{**ANSWER["results"][0], "seconds": "long"}]}],
 )
 def test_an_answer_of_another_form_is_an_error_that_names_the_host(answer: object) -> None:
-    with pytest.raises(AgentError, match=r"^agent on peer: probe\."):
+    with pytest.raises(AgentError, match=r"^agent on peer: probe[.:]"):
         read_probe_results("peer", answer)
 
 
