@@ -47,6 +47,22 @@ format: setup ## Rewrite the code in the project's format
 	@$(BIN)/ruff format app netlab tests
 	@$(BIN)/ruff check --fix app netlab tests
 
+.PHONY: engine
+engine: ## Start a private container engine, where there is none (Debian, Ubuntu; root)
+	@$(PYTHON) docker/engine.py up $(ARGS)
+
+.PHONY: engine-down
+engine-down: ## End that engine and remove it (ARGS=--keep: but for its images; ARGS=--purge: its packages, too)
+	@$(PYTHON) docker/engine.py down $(ARGS)
+
+.PHONY: base-image
+base-image: ## Build a base image from the distribution's packages, where no registry can be reached (root)
+	@$(PYTHON) docker/base_image.py
+
+.PHONY: images
+images: ## Build the images hftp-server and hftp-client (BASE=... for another base)
+	@PYTHON=$(PYTHON) BASE=$(BASE) docker/images.sh
+
 .PHONY: lock
 lock: setup ## Write requirements.lock anew from pyproject.toml
 	@$(VENV)/bin/python -m piptools --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet pip-tools
