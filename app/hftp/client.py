@@ -273,10 +273,10 @@ class Client:
         return piece
 
     def _expect(self, expected: bytes, meaning: str) -> None:
-        # Read as a line first: what is not as expected may be shorter, and nothing more come.
+        # By lines: what is not as expected may be shorter, and nothing more may come.
         got = b""
         while len(got) < len(expected):
-            got += self._raw_line(meaning)
+            got += self._raw_line(meaning, len(expected) - len(got))
             if not expected.startswith(got):
                 raise NotHFTPError(self.server, meaning, got)
 
@@ -298,13 +298,13 @@ class Client:
             raise NotHFTPError(self.server, f"a line of the {part}", line)
         return line[:-2]
 
-    def _raw_line(self, part: str) -> bytes:
-        """Take a line with its end; at most 1 KiB of it."""
+    def _raw_line(self, part: str, limit: int = _MAX_LINE_BYTES) -> bytes:
+        """Take a line with its end, or as much of it as the limit allows."""
         try:
-            line = self._file.readline(_MAX_LINE_BYTES)
+            line = self._file.readline(limit)
         except OSError as error:
             self._raise_lost(error, part, None, 0)
-        if not line or not (line.endswith(b"\n") or len(line) == _MAX_LINE_BYTES):
+        if not line or not (line.endswith(b"\n") or len(line) == limit):
             raise TruncatedError(self.server, part, None, len(line), was_reset=False)
         return line
 

@@ -238,7 +238,7 @@ class AnswerTimeoutError(HFTPError):
 
     def __str__(self) -> str:
         return (
-            f"{self.server}: no {self.waiting_for} in {self.timeout_s:g} s: "
+            f"{self.server}: waited for the {self.waiting_for} for {self.timeout_s:g} s: "
             "a firewall may drop it, or something else listens there; --timeout waits longer"
         )
 

@@ -16,16 +16,20 @@ if TYPE_CHECKING:
 HUGE_BYTES = 10 << 30
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """A directory with a small file, one of a MiB, and one of 10 GiB that takes no room."""
-    path = tmp_path / "data"
+def make_data(path: Path) -> Path:
+    """Make a directory with a small file, one of a MiB, and one of 10 GiB that takes no room."""
     path.mkdir()
     (path / "f").write_bytes(b"!Que calor que hace hoy, pinta una birra!")
     (path / "mib").write_bytes(os.urandom(1 << 20))
     (path / "huge").touch()
     os.truncate(path / "huge", HUGE_BYTES)
     return path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data directory for one test."""
+    return make_data(tmp_path / "data")
 
 
 @pytest.fixture

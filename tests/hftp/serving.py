@@ -105,7 +105,11 @@ class RunningServer:
         if receive_buffer_bytes is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         sock.settimeout(PATIENCE_SECONDS)
-        sock.connect((self.host, self.port))
+        try:
+            sock.connect((self.host, self.port))
+        except OSError:
+            sock.close()
+            raise
         return sock
 
     def ask(self, stream: bytes) -> bytes:

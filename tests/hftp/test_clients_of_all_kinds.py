@@ -142,8 +142,8 @@ def test_a_client_that_sends_and_never_reads_is_not_read_from(server: RunningSer
     """And what it sent is answered, every request, when it reads."""
     before_kib = server.resident_kib()
     request = b"get_slice f 0 41\r\n"
-    stream = request * 20_000
-    with server.connect() as sock:
+    stream = memoryview(request * 20_000)
+    with server.connect(receive_buffer_bytes=65536) as sock:
         sock.setblocking(False)
         sent = 0
         refused_in_a_row = 0
