@@ -148,9 +148,9 @@ def _namespaces(pid: int) -> set[str]:
 
 
 def _start(pid: int) -> str:
-    """Return when a process started, to tell it from a later one of the same number: proc_pid_stat(5).
+    """Say when a process started, to tell it from a later one of its number: proc_pid_stat(5).
 
-    It is empty for one that has ended, though its parent (the machine's init, for an orphan) has yet to notice.
+    It is empty for one that has ended, though its parent (for an orphan, the machine) has yet to notice.
     """
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
