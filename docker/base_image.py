@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A base image with Python, from the distribution's packages, where no registry can be reached: `make base-image`.
+"""A base image from the distribution's packages, where no registry can be reached: `make base-image`.
 
-It is named `netlab-base:<codename>`, and holds what the official slim image holds: the essential packages and Python.
+It is named `netlab-base:<codename>`: the essential packages and Python, as in the official slim image.
 Standard library only: it runs before there is a virtual environment.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from engine import environment
 _OPTIONS = (
     "--quiet",
     "--variant=essential",
-    # Without the package that merges /usr on an old system, and asks for all of Perl: here it is merged from the start.
+    # /usr is merged from the start: else it is by a package that wants all of Perl.
     "--include=python3,usr-is-merged",
     "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
     *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "man")),
@@ -41,7 +42,7 @@ def main() -> None:
         sources.write_text(source_lines(distribution))
         _run(["mmdebstrap", *_OPTIONS, distribution.codename, str(archive), str(sources)])
         _run(["docker", "import", "--change", 'CMD ["python3"]', str(archive), name])
-    print(f"{name} is in the engine")
+    sys.stdout.write(f"{name} is in the engine\n")
 
 
 def _run(command: list[str]) -> None:
@@ -54,7 +55,7 @@ def _run(command: list[str]) -> None:
     except FileNotFoundError:
         give_up(f"there is no {command[0]}", "try: make engine")
     if done.returncode:
-        give_up(f"{command[0]}: {done.stdout.strip()[-1000:]}", "see the lines above its last")
+        give_up(f"{command[0]} failed: {done.stdout.strip()[-1000:]}", "see that apt works here")
 
 
 if __name__ == "__main__":

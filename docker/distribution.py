@@ -91,17 +91,16 @@ def fetch(packages: tuple[str, ...], sources: str, directory: Path) -> list[Path
     options = [word for option in options for word in ("-o", option)]
     for old in directory.glob("*.deb"):
         old.unlink()
-    _apt(*options, "update")
-    _apt(*options, "download", *packages, directory=directory)
+    _apt("update", *options)
+    _apt("download", *options, *packages, directory=directory)
     return list(directory.glob("*.deb"))
 
 
 def install(packages: tuple[str, ...]) -> None:
     """Install packages, and what they depend on."""
-    try:
-        _run(["apt-get", "-qq", "update"])
-    finally:
-        _apt("install", "--yes", "--no-install-recommends", *packages)
+    # A source that does not answer, of somebody else's packages perhaps, is no reason to give up.
+    subprocess.run(["apt-get", "-qq", "update"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _apt("install", "--yes", "--no-install-recommends", *packages)
 
 
 def _index_targets(distribution: Distribution) -> list[tuple[str, str, str]]:
@@ -114,28 +113,18 @@ def _index_targets(distribution: Distribution) -> list[tuple[str, str, str]]:
     ]
 
 
-def _apt(*words: str, directory: Path | None = None) -> None:
-    _run(["apt-get", "-qq", *words], directory)
-
-
-def _run(command: list[str], directory: Path | None = None) -> None:
+def _apt(command: str, *words: str, directory: Path | None = None) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
     done = subprocess.run(
-        command, cwd=directory, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ["apt-get", "-qq", command, *words],
+        cwd=directory,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     if done.returncode:
         errors = [line for line in done.stdout.splitlines() if line.startswith("E:")]
         give_up(
-            f"{' '.join(words_without_options(command))}: {'; '.join(errors) or done.stdout.strip()}",
-            "see that apt works here, and try again",
+            f"apt-get {command} failed: {' '.join(errors) or done.stdout.strip()}", "see that apt works here"
         )
-
-
-def words_without_options(command: list[str]) -> list[str]:
-    """Shorten an apt command to what a person would type."""
-    kept, after_o = [], False
-    for word in command:
-        if not after_o and not word.startswith("-"):
-            kept.append(word)
-        after_o = word == "-o"
-    return kept

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A private container engine, for a machine that has none: `make engine`, `make engine-down`.
 
-The daemon lives in a network namespace of its own, with no route out: its bridges, its published ports and its
-firewall rules are made there, and none on the host. It runs from packages that are unpacked, not installed: no
-service of the distribution is started. `/run/netlab-engine/engine.json` tells other programs how to use it.
+The daemon lives in a network namespace of its own, with no route out: its bridges, its published ports and
+its firewall rules are made there, and none on the host. It runs from packages that are unpacked, not
+installed: no service of the distribution starts. /run/netlab-engine/engine.json tells others how to use it.
 
 Standard library only: it runs before there is a virtual environment.
 """
@@ -22,11 +22,14 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distribution import Distribution, fetch, give_up, install, source_lines, this_distribution
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NAME = "netlab-engine"
 RUN = Path("/run") / NAME  # the path of a Unix socket has at most 107 bytes: unix(7)
@@ -37,14 +40,14 @@ SOCKET = RUN / "docker.sock"
 STATE = RUN / "engine.json"
 LOG = DATA / "dockerd.log"
 
-# Labs take their addresses from 198.18.0.0/16 and 2001:db8:0::/48; what the engine chooses by itself stays clear of them.
-# Both are set aside: for testing devices (RFC 2544), and for documentation (RFC 3849).
+# What the engine gives to a network that asks for no addresses: clear of the labs', in 198.18.0.0/16.
+# All are set aside: 198.18.0.0/15 for testing devices (RFC 2544), 2001:db8::/32 for documentation (RFC 3849).
 IPV4_POOL = "198.19.0.0/17"
 IPV6_POOL = "2001:db8:d0c::/56"
 DEFAULT_BRIDGE = "198.19.255.1/24"
 
-# Debian 12 has engine 20.10, from before IPv6 was isolated as IPv4 is, and no Compose plugin. Debian 13's programs run
-# on it (they need glibc 2.34, it has 2.36), but for runc.
+# Debian 12 has engine 20.10, from before IPv6 was isolated as IPv4 is, and no Compose plugin. Debian 13's
+# programs run on it (they need glibc 2.34, it has 2.36), but for runc.
 PACKAGES = {
     "bookworm": (
         *("docker.io/trixie", "docker-cli/trixie", "docker-compose/trixie", "docker-buildx/trixie"),
@@ -55,6 +58,9 @@ PACKAGES = {
 }
 OTHER_RELEASES = {"bookworm": ("trixie",)}
 NEEDED_PROGRAMS = {"iptables": "iptables", "ip": "iproute2"}
+
+# Where it would write whatever it is told, and would find the system's containerd. Those that it sees are empty.
+COVERED = ("/run/containerd", "/run/docker", "/run/runc", "/opt/containerd")
 
 START_SECONDS = 30
 STOP_SECONDS = 20
@@ -87,16 +93,15 @@ def up(refresh: bool) -> None:
     """
     with _alone():
         if not answers():
+            _remove_what_runs()  # of an engine that does not answer
             _check_machine()
-            _end_processes()  # of an engine that does not answer
-            distribution = this_distribution()
-            _install_missing_programs()
-            tree = _unpacked_packages(distribution, refresh)
-            _add_namespace()
-            _start(tree)
-            _write_state(tree)
+            try:
+                _bring_up(refresh)
+            except BaseException:
+                _remove_what_runs()
+                raise
     state = json.loads(STATE.read_text())
-    print(
+    _say(
         f"engine {state['versions']['engine']} answers: DOCKER_HOST={state['docker_host']} "
         f'(netlab finds it by itself; a shell: eval "$({shlex.quote(sys.argv[0])} env)")'
     )
@@ -110,23 +115,20 @@ def down(keep: bool, purge: bool) -> None:
         purge: remove the downloaded packages, too.
     """
     with _alone():
-        _end_processes()
-        _remove_cgroups()
-        if NETNS.exists():
-            subprocess.run(["ip", "netns", "delete", NAME], check=True)
-        for directory in (RUN, *([] if keep else [DATA]), *([CACHE] if purge else [])):
+        _remove_what_runs()
+        for directory in ([] if keep else [DATA]) + ([CACHE] if purge else []):
             shutil.rmtree(directory, ignore_errors=True)
-    print("the engine is gone" + (f"; its images and volumes are kept in {DATA}" if keep else ""))
+    _say("the engine is gone" + (f"; its images and volumes are kept in {DATA}" if keep else ""))
 
 
 def print_environment() -> None:
     """Print shell commands that lead `docker` to the engine."""
     for name, value in environment().items():
-        print(f"export {name}={shlex.quote(value)}")
+        _say(f"export {name}={shlex.quote(value)}")
 
 
 def environment() -> dict[str, str]:
-    """Give the variables that lead `docker` to the engine; none where it does not run, or another one is chosen."""
+    """Give the variables that lead `docker` to the engine: none if it is not up, or another one is chosen."""
     if os.environ.get("DOCKER_HOST") or not answers():
         return {}
     state = json.loads(STATE.read_text())
@@ -160,13 +162,37 @@ def _ask(path: str) -> bytes:
         connection.close()
 
 
-def _alone() -> Any:
-    """Wait for another start or stop to end. A context manager: closing the file ends the lock."""
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait for another start or stop to end."""
     if os.geteuid():
-        give_up("an engine needs root", "try: sudo make engine")
-    lock = Path(f"/run/{NAME}.lock").open("w")
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    return lock
+        give_up("an engine needs root", "try again with sudo")
+    lock = os.open(RUN.parent, os.O_RDONLY)  # a directory that is always there: no file is left behind
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _bring_up(refresh: bool) -> None:
+    distribution = this_distribution()
+    _install_missing_programs()
+    tree = _unpacked_packages(distribution, refresh)
+    _add_namespace()
+    _start(tree)
+    _write_state(tree)
+
+
+def _remove_what_runs() -> None:
+    _end_processes()
+    _remove_cgroups()
+    if NETNS.exists():
+        subprocess.run(["ip", "netns", "delete", NAME], check=True)
+    shutil.rmtree(RUN, ignore_errors=True)
+    for directory in COVERED:
+        with suppress(OSError):  # the system has put something there
+            Path(directory).rmdir()
 
 
 def _check_machine() -> None:
@@ -216,24 +242,13 @@ def _start(tree: Path) -> None:
         directory.mkdir(mode=0o755, exist_ok=True)
     config = DATA / "daemon.json"
     config.write_text(json.dumps(_daemon_settings(), indent=1))
-    # The namespace of mounts is private, so that no mount outlives the daemon; nsenter and not `ip netns exec`, which
-    # hides the control groups. With /run/containerd covered, the daemon starts a containerd of its own even where the
-    # system has one.
-    script = (
-        'mkdir -p /run/containerd && mount -t tmpfs none /run/containerd && exec dockerd --config-file "$0"'
-    )
+    # Mounts are private, so that none outlives the daemon; nsenter and not `ip netns exec`, which hides the
+    # control groups.
+    cover = [f"mkdir -p {directory} && mount -t tmpfs none {directory}" for directory in COVERED]
+    script = " && ".join([*cover, 'exec dockerd --config-file "$0"'])
+    with_own_mounts = ["unshare", "--mount", "--propagation=slave", "sh", "-c", script, config]
     daemon = subprocess.Popen(
-        [
-            "nsenter",
-            f"--net={NETNS}",
-            "unshare",
-            "--mount",
-            "--propagation=slave",
-            "sh",
-            "-c",
-            script,
-            config,
-        ],
+        ["nsenter", f"--net={NETNS}", *with_own_mounts],
         env={**os.environ, "PATH": f"{_search_path(tree)}:{os.environ['PATH']}"},
         stdin=subprocess.DEVNULL,
         stdout=LOG.open("w"),
@@ -246,7 +261,6 @@ def _start(tree: Path) -> None:
         if daemon.poll() is not None:
             give_up(f"the engine ended at once: {_last_log_line()}", f"see {LOG}")
         if time.monotonic() > end:
-            _end_processes()
             give_up(f"the engine does not answer after {START_SECONDS} s: {_last_log_line()}", f"see {LOG}")
         time.sleep(0.05)
 
@@ -297,12 +311,18 @@ def _end_processes() -> None:
     daemons = [pid for pid in _our_processes() if _executable(pid).name == "dockerd"]
     for pid in daemons:
         os.kill(pid, signal.SIGTERM)
-    end = time.monotonic() + STOP_SECONDS
-    while any(Path(f"/proc/{pid}").exists() for pid in daemons) and time.monotonic() < end:
-        time.sleep(0.05)
-    for pid in _with_descendants(_our_processes()):
+    _wait_ended(daemons)
+    rest = _with_descendants(_our_processes())
+    for pid in rest:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    _wait_ended(rest)
+
+
+def _wait_ended(pids: list[int]) -> None:
+    end = time.monotonic() + STOP_SECONDS
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def _our_processes() -> list[int]:
@@ -367,7 +387,8 @@ def _last_log_line() -> str:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
