@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ipaddress import IPv6Address, ip_address
 
-from netlab.facts import Resolution
+from netlab.facts import Listener, Resolution
 from netlab.model import Bind, IPAddress, Outcome, Prediction, Step, Target, Verdict, endpoint
 from netlab.predict.binding import cannot_bind, describe, describe_all
 from netlab.predict.listeners import find_listener
@@ -54,7 +54,7 @@ class _Connection:
             remedy = f"dial an address, or make {target.address} known to {self.vantage} (DNS, /etc/hosts)"
             return self._end(Outcome(Verdict.UNRESOLVED, resolution.error), remedy)
         for address in resolution.addresses:
-            tried = self._connect(self._effective(address))
+            tried = self._connect(*self._effective(address))
             if tried.outcome.verdict in (Verdict.OPEN, Verdict.WRONG_SERVICE):
                 break
         return tried
@@ -75,31 +75,34 @@ class _Connection:
             self._note("resolve", self.vantage, f"{name} is {listed}", rests_on)
         return found
 
-    def _effective(self, address: IPAddress) -> IPAddress:
-        """Return the address that connect(2) really dials.
+    def _effective(self, address: IPAddress) -> tuple[IPAddress, str | None]:
+        """Return the address that connect(2) really dials, and the interface that it names (RFC 4007, 11).
 
         Source: RFC 4291, 2.5.5.2 (IPv4-mapped); Linux `net/ipv4/route.c` (ip_route_output_key_hash_rcu) and
         `net/ipv6/tcp_ipv6.c` (tcp_v6_connect): a wildcard as a destination is the loopback address.
         """
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
+        device = None
+        if isinstance(address, IPv6Address):
+            device = address.scope_id if address.is_link_local else None
+            address = address.ipv4_mapped or IPv6Address(int(address))
         if not address.is_unspecified:
-            return address
+            return address, device
         loopback = ip_address("127.0.0.1" if address.version == 4 else "::1")
         rule = "ip_route_output_key_hash_rcu" if address.version == 4 else "tcp_v6_connect"
         self._note("resolve", self.vantage, f"{address} as a destination is {loopback}", rule)
-        return loopback
+        return loopback, None
 
-    def _connect(self, destination: IPAddress) -> Prediction:
-        sent = send(self.view, self.vantage, destination)
+    def _connect(self, destination: IPAddress, device: str | None) -> Prediction:
+        if destination.version == 6 and destination.is_link_local and device is None:
+            text = f"{destination} is on every link: which one is meant is not said"
+            self._note("route", self.vantage, text, "RFC 4007, 6; tcp_v6_connect")
+            remedy = f"name the interface: {destination}%eth0"
+            return self._end(Outcome(Verdict.UNREACHABLE, "EINVAL"), remedy)
+        sent = send(self.view, self.vantage, destination, device)
         if isinstance(sent, Prediction):
             self.steps += sent.reason
             return self._end(sent.outcome, sent.remedy)
         self.steps += sent.steps
-        if sent.host != self.vantage and not arrives(self.view, sent.host, sent.source, self.vantage):
-            text = f"the answer to {sent.source} finds no way back"
-            self._note("answer", sent.host, text, f"routes of {sent.host}")
-            return self._end(Outcome(Verdict.TIMEOUT), f"give {sent.host} a route back to {sent.source}")
         return self._answer(destination, sent)
 
     def _answer(self, destination: IPAddress, sent: Delivered) -> Prediction:
@@ -111,14 +114,36 @@ class _Connection:
             wanted, there = endpoint(destination, self.port), describe_all(facts, self.port)
             text = f"no socket for {wanted} by {sent.device} (listening: {there})"
             self._note("listener", sent.host, text, rests_on)
+        else:
+            self._note("listener", sent.host, f"{describe(listener)} takes it", rests_on)
+        if not self._answer_arrives(destination, sent, listener):
+            by = (
+                f" by {listener.device}, to which the socket is bound" if listener and listener.device else ""
+            )
+            text = f"the answer to {sent.source} finds no way back{by}"
+            self._note("answer", sent.host, text, f"routes of {sent.host}")
+            return self._end(Outcome(Verdict.TIMEOUT), f"give {sent.host} a route back to {sent.source}{by}")
+        if listener is None:
             self._note("answer", sent.host, "no listener: RST", "RFC 9293, 3.10.7.1")
             return self._end(Outcome(Verdict.REFUSED), self._how_to_open(destination, sent.host))
-        self._note("listener", sent.host, f"{describe(listener)} takes it", rests_on)
         if sent.host != self.bind.host:
             self._note("answer", sent.host, f"not the service on {self.bind.host}")
             return self._end(Outcome(Verdict.WRONG_SERVICE), f"dial an address of {self.bind.host}")
         self._note("answer", sent.host, "SYN, ACK; then the service answers", "RFC 9293, 3.10.7.2")
         return self._end(Outcome(Verdict.OPEN), "")
+
+    def _answer_arrives(self, destination: IPAddress, sent: Delivered, listener: Listener | None) -> bool:
+        """Return whether the answer comes back; a socket bound to an interface answers by no other.
+
+        Source: Linux `net/ipv4/inet_connection_sock.c` (inet_csk_route_req), `net/ipv4/tcp_ipv4.c`
+        (tcp_v4_send_reset), `net/ipv6/tcp_ipv6.c` (tcp_v6_init_req, tcp_v6_send_response).
+        """
+        if sent.host == self.vantage:
+            return True
+        device = listener.device if listener is not None else None
+        if sent.source.is_link_local and sent.source.version == 6:
+            device = sent.device
+        return arrives(self.view, sent.host, destination, sent.source, self.vantage, device)
 
     def _how_to_open(self, destination: IPAddress, reached: str) -> str:
         if reached != self.bind.host:

@@ -5,11 +5,11 @@ Source: bind(2); Linux `net/ipv4/af_inet.c` (__inet_bind), `net/ipv6/af_inet6.c`
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 from netlab.facts import Facts, Listener
 from netlab.model import Bind, IPAddress, Outcome, Prediction, Step, Verdict, endpoint
-from netlab.predict.routing import is_local
+from netlab.predict.routing import lookup
 
 
 def cannot_bind(facts: Facts, bind: Bind, port: int) -> Prediction | None:
@@ -29,15 +29,41 @@ def cannot_bind(facts: Facts, bind: Bind, port: int) -> Prediction | None:
         error = facts.names[bind.address].error if bind.address in facts.names else "EAI_NONAME"
         text = f"{bind.address} has no address here ({error})"
         return _not_bound(bind, error, text, "bind an address, or a name that resolves on the host itself")
-    address = addresses[0]
-    foreign = not address.is_unspecified and not is_local(facts, address)
-    if foreign and facts.sysctls.get(f"net.ipv{address.version}.ip_nonlocal_bind", "0") == "0":
-        own = ", ".join(
-            str(a.ip) for i in facts.interfaces for a in i.addresses if a.version == address.version
-        )
-        text = f"{address} is no address of this host, which has {own}"
-        return _not_bound(bind, "EADDRNOTAVAIL", text, f"bind one of {own}, or the wildcard")
-    return None
+    return _cannot_take(facts, bind, addresses[0])
+
+
+def _cannot_take(facts: Facts, bind: Bind, address: IPAddress) -> Prediction | None:
+    """Return the prediction for an address that bind(2) refuses; None if it takes it."""
+    device = bind.device
+    if isinstance(address, IPv6Address):
+        device = address.scope_id or device
+        if address.is_link_local and device is None:
+            text = f"{address} is on every link: which one is meant is not said"
+            return _not_bound(bind, "EINVAL", text, f"name the interface: {address}%eth0")
+        address = address.ipv4_mapped or IPv6Address(int(address))
+    if address.is_unspecified or _bindable(facts, address, device):
+        return None
+    if facts.sysctls.get(f"net.ipv{address.version}.ip_nonlocal_bind", "0") != "0":
+        return None
+    here = [i for i in facts.interfaces if address.version == 4 or device in (None, i.name)]
+    own = ", ".join(str(a.ip) for i in here for a in i.addresses if a.version == address.version)
+    where = "this host" if device is None or address.version == 4 else f"{device} of this host"
+    text = f"{address} is no address of {where}, which has {own or 'none'}"
+    remedy = f"bind one of {own}, or the wildcard" if own else "bind the wildcard"
+    return _not_bound(bind, "EADDRNOTAVAIL", text, remedy)
+
+
+def _bindable(facts: Facts, address: IPAddress, device: str | None) -> bool:
+    """IPv4 asks the routing tables; IPv6 the addresses, and on the device alone where one is named.
+
+    Source: Linux `include/net/inet_sock.h` (inet_addr_valid_or_nonlocal), `net/ipv6/addrconf.c`
+    (ipv6_chk_addr).
+    """
+    if address.version == 4:
+        entry = lookup(facts, address)
+        local = entry is not None and entry.type in ("local", "broadcast")
+        return local or address.is_multicast
+    return any(own.ip == address for i in facts.interfaces if device in (None, i.name) for own in i.addresses)
 
 
 def _addresses(facts: Facts, name: str) -> tuple[IPAddress, ...]:

@@ -1,22 +1,26 @@
 """The way of a packet through the lab: from host to host, until one takes it as its own or nobody can.
 
-Every step names the fact or the rule that it rests on.
+Every step names the fact or the rule that it rests on. What is not seen: ARP entries that a host has learnt
+from other traffic, packet filters, and which of a route's several next hops a connection is hashed to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
+from ipaddress import ip_network
 
 from netlab.facts import Facts, RouteEntry
-from netlab.model import IPAddress, Outcome, Prediction, Step, Topology, Verdict
-from netlab.predict.routing import interface_of, is_local, lookup, source_address
+from netlab.model import Host, IPAddress, Link, Outcome, Prediction, Step, Topology, Verdict
+from netlab.predict.arrival import Drop, answers_for, forwards, loopback_from_outside, unwelcome_source
+from netlab.predict.routing import REJECTS, is_local, lookup
+from netlab.predict.sources import ipv4_on, source_address
 
 # RFC 9293 asks for no limit; RFC 1700's default TTL, which Linux uses (IPDEFTTL).
 _TTL = 64
 
-# What connect(2) says of such a route in the host's own tables (Linux `net/ipv4/fib_semantics.c`, fib_props).
+# What connect(2) says of such a route in the host's own tables (Linux `net/ipv4/fib_semantics.c`, fib_props;
+# `net/ipv6/route.c`, fib6_prop).
 _OWN_ROUTE_ERRNO = {
     "unreachable": "EHOSTUNREACH",
     "prohibit": "EACCES",
@@ -63,181 +67,276 @@ class View:
     facts: Mapping[str, Facts]
     topology: Topology
     _network: dict[tuple[str, str], str] = field(init=False, repr=False)
-    _owners: dict[tuple[str, IPAddress], tuple[str, str]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        networks, owners = {}, {}
-        for host in self.topology.hosts:
-            for link in host.links:
-                networks[host.name, link.device] = link.network
-                for address in self._answered(host.name, link.device):
-                    owners[link.network, address] = (host.name, link.device)
+        networks = {(host.name, link.device): link.network for host, link in self._links()}
         object.__setattr__(self, "_network", networks)
-        object.__setattr__(self, "_owners", owners)
 
-    def _answered(self, host: str, device: str) -> list[IPAddress]:
-        """Return the addresses for which a host answers ARP, or neighbour solicitations, on an interface.
+    def _links(self) -> Iterator[tuple[Host, Link]]:
+        return ((host, link) for host in self.topology.hosts for link in host.links)
 
-        ARP: for any of its addresses, unless arp_ignore says otherwise; IPv6: for that interface's only.
-        Source: Linux `net/ipv4/arp.c` (arp_process), `net/ipv6/ndisc.c` (ndisc_recv_ns).
+    def neighbour(
+        self, host: str, device: str, hop: IPAddress, sender: IPAddress | None
+    ) -> tuple[str, str] | None:
+        """Return who answers when a host asks on an interface for an address: a host, its interface there.
+
+        Args:
+            host: who asks.
+            device: its interface.
+            hop: the address asked for.
+            sender: the address that it gives as its own, in ARP.
         """
-        facts = self.facts[host]
-        strict = max(_setting(facts, 4, name, "arp_ignore") for name in ("all", device)) > 0
-        return [
-            own.ip
-            for interface in facts.interfaces
-            for own in interface.addresses
-            if interface.name == device or (own.version == 4 and not strict and not interface.loopback)
-        ]
-
-    def neighbour(self, host: str, device: str, hop: IPAddress) -> tuple[str, str] | None:
-        """Return who answers for an address behind an interface: a host, and its interface there."""
-        network = self._network.get((host, device), "")
-        found = self._owners.get((network, hop))
-        return found if found is not None and found[0] != host else None
+        network = self._network.get((host, device))
+        for (other, its), joined in self._network.items():
+            if (
+                joined == network
+                and other != host
+                and answers_for(self.facts[other], other, its, hop, sender)
+            ):
+                return other, its
+        return None
 
 
-def _setting(facts: Facts, version: int, device: str, name: str) -> int:
-    return int(facts.sysctls.get(f"net.ipv{version}.conf.{device}.{name}", "0"))
-
-
-def send(view: View, origin: str, destination: IPAddress) -> Delivered | Prediction:
+def send(
+    view: View, origin: str, destination: IPAddress, device: str | None = None
+) -> Delivered | Prediction:
     """Follow a SYN through the lab.
 
     Args:
         view: the lab.
         origin: the sending host.
         destination: where to.
+        device: the interface that the socket is bound to, or that a link-local destination names.
 
     Returns:
         Where it arrives, or what the sender is told of its end.
     """
-    return _Packet(view, origin, destination, errors_return=True).go()
+    return _Packet(view, origin, destination, None, device, connects=True).go()
 
 
-def arrives(view: View, origin: str, destination: IPAddress, host: str) -> bool:
+def arrives(
+    view: View,
+    origin: str,
+    source: IPAddress | None,
+    destination: IPAddress,
+    host: str,
+    device: str | None = None,
+) -> bool:
     """Return whether what one host sends to an address arrives at another one.
 
     For answers and for ICMP errors, about which no ICMP error is sent that would matter (RFC 1122, 3.2.2).
+
+    Args:
+        view: the lab.
+        origin: the sending host.
+        source: the packet's source; None for an ICMP error, which is given one on its way out.
+        destination: where to.
+        host: where it has to arrive.
+        device: the interface that the sending socket is bound to, if any.
     """
     if origin == host:
         return is_local(view.facts[host], destination)
-    sent = _Packet(view, origin, destination, errors_return=False).go()
+    sent = _Packet(view, origin, destination, source, device, connects=False).go()
     return isinstance(sent, Delivered) and sent.host == host
 
 
 class _Packet:
     """One packet on its way: the steps so far, and where it is."""
 
-    def __init__(self, view: View, origin: str, destination: IPAddress, *, errors_return: bool) -> None:
+    def __init__(
+        self,
+        view: View,
+        origin: str,
+        destination: IPAddress,
+        source: IPAddress | None,
+        device: str | None,
+        *,
+        connects: bool,
+    ) -> None:
         self.view, self.origin, self.destination = view, origin, destination
-        self.errors_return = errors_return
+        self.source, self.device, self.connects = source, device, connects
         self.version = destination.version
-        self.source: IPAddress | None = None
         self.steps: list[Step] = []
+        self._passed: set[tuple[str, str]] = set()
 
     def go(self) -> Delivered | Prediction:
-        host, arrival = self.origin, None
-        for _ in range(_TTL):
-            facts = self.view.facts[host]
-            if arrival is not None and (dropped := self._dropped_on_arrival(host, arrival)):
-                return dropped
-            entry = lookup(facts, self.destination, self.source, self._scope(host))
-            if arrival is None and entry is not None:
-                self.source = source_address(facts, entry, self.destination)
-            if entry is not None and entry.type == "local":
-                return self._delivered(host, arrival)
-            if arrival is not None and not self._forwards(host, arrival):
-                return self._not_forwarding(host, arrival)
-            if entry is None or entry.type != "unicast" or entry.device is None:
-                return self._no_route(host, entry)
-            self._note_route(host, entry)
-            hop = entry.gateway or self.destination
-            neighbour = self.view.neighbour(host, entry.device, hop)
+        """Return where it ends up."""
+        if self.destination.is_multicast:
+            return self._to_many(self.origin)
+        host, way = self.origin, self._own_route()
+        if way is None or way.type != "unicast":
+            return self._not_sent(way)
+        self._note_own_route(way)
+        for ttl in range(_TTL, 0, -1):
+            neighbour = self.view.neighbour(host, way.device or "", *self._asks(host, way))
             if neighbour is None:
-                return self._nobody_answers(host, entry.device, hop)
+                return self._nobody_answers(host, way)
             host, arrival = neighbour
-        return self._stop(Verdict.TIMEOUT, "", "mend the routes: they send the packet in a circle")
+            met = self._arrive(host, arrival, ttl)
+            if not isinstance(met, RouteEntry):
+                return met
+            way = met
+        raise AssertionError("a packet whose TTL is 1 is not passed on")
 
-    def _scope(self, host: str) -> str | None:
-        """Return the interface that the sender names in a link-local address (RFC 4007, 11)."""
-        is_scoped = host == self.origin and isinstance(self.destination, IPv6Address)
-        return self.destination.scope_id if is_scoped else None  # type: ignore[union-attr]
+    # --- On the host that sends it ---------------------------------------------------------------------
 
-    # --- What can become of it on a host ---------------------------------------------------------------
+    def _own_route(self) -> RouteEntry | None:
+        """Look the route up, and with it the source address, as connect(2) and a listening socket do.
 
-    def _delivered(self, host: str, arrival: str | None) -> Delivered:
+        IPv4 chooses the source, and looks again for a route that may depend on it; IPv6 looks again only if
+        the first look found nothing. An ICMP error is content with the first.
+
+        Source: Linux `include/net/route.h` (ip_route_connect), `net/ipv4/icmp.c` (icmp_route_lookup),
+        `net/ipv6/ip6_output.c` (ip6_dst_lookup_tail).
+        """
+        facts = self.view.facts[self.origin]
+        entry = lookup(facts, self.destination, self.source, self.device)
+        if self.source is None and (self.version == 6 or _leads_on(entry)):
+            usable = entry if _leads_on(entry) else None
+            self.source = source_address(facts, usable, self.destination)
+            if (self.version == 4 and self.connects) or usable is None:
+                entry = lookup(facts, self.destination, self.source, self.device)
+        if self.version == 4 and self.device is not None and not _leads_on(entry):
+            # "Apparently, routing tables are wrong. Assume, that the destination is on link":
+            # `net/ipv4/route.c`, ip_route_output_key_hash_rcu.
+            return RouteEntry(0, "unicast", ip_network(self.destination), device=self.device)
+        return entry
+
+    def _not_sent(self, entry: RouteEntry | None) -> Delivered | Prediction:
+        """Return what becomes of it where no route leads it out of the host that sends it."""
+        if entry is not None and entry.type == "local":
+            # It crosses the loopback device, and yet counts as come in by the one that the route names:
+            # `net/ipv4/route.c` (ip_route_output_key_hash_rcu, orig_oif), `net/ipv6/ip6_input.c`
+            # (ip6_rcv_core, ip6_dst_idev).
+            on = entry.device or "?"
+            text = f"{self.destination} is this host itself, on {on}"
+            self._note("delivery", self.origin, text, f"local routes of {self.origin}")
+            return self._delivered(self.origin, on)
+        if entry is not None and entry.type == "anycast":
+            return self._to_many(self.origin)
+        errno = _OWN_ROUTE_ERRNO.get(entry.type, "ENETUNREACH") if entry is not None else "ENETUNREACH"
+        return self._stop(Verdict.UNREACHABLE, errno, self._note_no_route(self.origin, entry))
+
+    def _asks(self, host: str, way: RouteEntry) -> tuple[IPAddress, IPAddress | None]:
+        """Return which neighbour a host asks for, and the address that it gives as its own in ARP.
+
+        Source: Linux `net/ipv4/arp.c`, arp_solicit.
+        """
+        hop = way.gateway or self.destination
+        if hop.version == 6:
+            return hop, None
         facts = self.view.facts[host]
-        on = interface_of(facts, self.destination) or "?"
-        if arrival is None:
-            # It crosses the loopback device, and yet counts as come in by the interface that has the address:
-            # Linux `net/ipv4/route.c` (ip_route_output_key_hash_rcu, orig_oif), `net/ipv6/ip6_input.c`
-            # (ip6_rcv_core).
-            arrival = on
-            text, rests_on = f"{self.destination} is this host itself, on {on}", f"local routes of {host}"
-        elif arrival == on:
-            text, rests_on = f"{self.destination} is local, on {on}", f"addresses of {host}"
-        else:
-            text = f"{self.destination} is local, on {on}, and taken though it came in by {arrival}"
-            rests_on = f"addresses of {host}; weak host model, RFC 1122, 3.3.4.2"
-        self._note("delivery", host, text, rests_on)
+        own = lookup(facts, self.source) if self.source is not None and self.source.version == 4 else None
+        its = own is not None and own.type == "local" and own.device == way.device
+        return hop, self.source if its else ipv4_on(facts, way.device, hop)
+
+    # --- On a host where it comes in -------------------------------------------------------------------
+
+    def _arrive(self, host: str, arrival: str, ttl: int) -> RouteEntry | Delivered | Prediction:
+        """Return the route by which the host passes it on, or how its way ends there.
+
+        Source: Linux `net/ipv4/route.c` (ip_route_input_slow, ip_mkroute_input, ip_error),
+        `net/ipv4/ip_forward.c`, `net/ipv6/route.c` (ip6_pkt_drop), `net/ipv6/ip6_output.c` (ip6_forward).
+        """
+        facts = self.view.facts[host]
+        for address in (self.destination, self.source):
+            if address is not None and (drop := loopback_from_outside(facts, host, arrival, address)):
+                return self._dropped(host, drop)
+        entry = lookup(facts, self.destination, self.source)
+        if entry is None or entry.type in REJECTS:
+            return self._rejected(host, arrival, entry)
+        if self.version == 4 and self.source is not None:
+            is_for_it = entry.type == "local" or forwards(facts, 4, arrival)
+            drop = unwelcome_source(facts, host, arrival, self.source, self.destination)
+            if is_for_it and drop is not None:
+                return self._dropped(host, drop)
+        if entry.type == "local":
+            self._note_delivery(host, arrival, entry.device or "?")
+            return self._delivered(host, arrival)
+        if entry.type != "unicast":
+            return self._to_many(host)
+        if not forwards(facts, self.version, arrival):
+            return self._not_forwarding(host)
+        return self._passed_on(host, arrival, entry, ttl)
+
+    def _passed_on(self, host: str, arrival: str, entry: RouteEntry, ttl: int) -> RouteEntry | Prediction:
+        circle = (host, arrival) in self._passed
+        if ttl > 1 and not circle:
+            text = f"passes it on: {_way(entry)}"
+            self._note("forward", host, text, f"routes of {host}; forwarding is on")
+        self._passed.add((host, arrival))
+        if ttl == 1:
+            text = f"it came round in a circle until its {_TTL} hops were used up"
+            self._note("forward", host, text, "RFC 1812, 5.3.1; the routes of all hosts named here")
+            icmp = "ICMP time exceeded" if self.version == 4 else "ICMPv6 hop limit exceeded"
+            remedy = "mend the routes: they send the packet in a circle"
+            return self._told_by(host, arrival, icmp, "EHOSTUNREACH", remedy)
+        leaves = entry.device != arrival
+        if self.version == 6 and self.source is not None and self.source.is_link_local and leaves:
+            icmp = "ICMPv6 beyond scope of source address"
+            remedy = f"give {self.origin} an address that is not link-local"
+            return self._told_by(host, arrival, icmp, "EHOSTUNREACH", remedy)
+        return entry
+
+    def _delivered(self, host: str, arrival: str) -> Delivered:
         return Delivered(host, arrival, self.source or self.destination, tuple(self.steps))
 
-    def _dropped_on_arrival(self, host: str, device: str) -> Prediction | None:
-        """Return what stops a packet before its destination is even looked at, if anything does."""
-        facts = self.view.facts[host]
-        if self.destination.is_loopback and not max(
-            _setting(facts, self.version, name, "route_localnet") for name in ("all", device)
-        ):
-            text = f"{self.destination} came in by {device}: a loopback address from outside is dropped"
-            self._note("filter", host, text, "RFC 1122, 3.2.1.3 (g); net.ipv4.conf.*.route_localnet = 0")
-            return self._stop(Verdict.TIMEOUT, "", f"dial an address of {host} that is not loopback")
-        strictness = max(_setting(facts, self.version, name, "rp_filter") for name in ("all", device))
-        if self.version == 4 and strictness and self.source is not None:
-            back = lookup(facts, self.source)
-            if back is None or (strictness == 1 and back.device != device):
-                way = f"by {back.device}" if back else "nowhere"
-                text = f"answers to {self.source} would leave {way}, and it came in by {device}: dropped"
-                self._note("filter", host, text, f"net.ipv4.conf.*.rp_filter = {strictness}; RFC 3704, 2.2")
-                return self._stop(Verdict.TIMEOUT, "", f"set net.ipv4.conf.{device}.rp_filter to 2 on {host}")
-        return None
+    def _dropped(self, host: str, drop: Drop) -> Prediction:
+        self._note("filter", host, drop.text, drop.rests_on)
+        return self._stop(Verdict.TIMEOUT, "", drop.remedy)
 
-    def _forwards(self, host: str, device: str) -> bool:
-        facts = self.view.facts[host]
-        scope = device if self.version == 4 else "all"
-        return _setting(facts, self.version, scope, "forwarding") > 0
+    def _to_many(self, host: str) -> Prediction:
+        """Multicast, broadcast or anycast: connect(2) refuses the first two, and no host answers such a SYN.
 
-    def _not_forwarding(self, host: str, device: str) -> Prediction:
+        Source: Linux `net/ipv4/tcp_ipv4.c` (tcp_v4_connect, tcp_v4_conn_request, tcp_v4_send_reset),
+        `net/ipv6/tcp_ipv6.c`; RFC 1122, 4.2.3.10.
+        """
+        text = f"{self.destination} is not the address of one host: TCP is between two"
+        self._note("delivery", host, text, "RFC 1122, 4.2.3.10")
+        entry = lookup(self.view.facts[host], self.destination)
+        anycast = entry is not None and entry.type == "anycast"
+        remedy = "dial the address of a host"
+        if host == self.origin and not anycast:
+            return self._stop(Verdict.UNREACHABLE, "ENETUNREACH", remedy)
+        return self._stop(Verdict.TIMEOUT, "", remedy)
+
+    def _not_forwarding(self, host: str) -> Prediction:
         sysctl = "net.ipv4.ip_forward" if self.version == 4 else "net.ipv6.conf.all.forwarding"
         text = f"{self.destination} is not local, and {host} is no router: dropped"
         self._note("forward", host, text, f"{sysctl} = 0 on {host}")
         return self._stop(Verdict.TIMEOUT, "", f"set {sysctl} to 1 on {host}, or route around it")
 
-    def _no_route(self, host: str, entry: RouteEntry | None) -> Prediction:
+    def _rejected(self, host: str, arrival: str, entry: RouteEntry | None) -> Prediction:
+        """A lookup that fails comes first: no source is checked, and IPv6 tells the sender, router or not."""
+        if self.version == 4 and not forwards(self.view.facts[host], 4, arrival):
+            return self._not_forwarding(host)
         kind = entry.type if entry is not None else None
-        text = f"the route to {self.destination} is {kind}" if kind else f"no route to {self.destination}"
-        remedy = f"give {host} a route to {self.destination}"
-        self._note("route", host, text, f"routes of {host}")
-        if host == self.origin:
-            return self._stop(Verdict.UNREACHABLE, _OWN_ROUTE_ERRNO.get(kind or "", "ENETUNREACH"), remedy)
+        remedy = self._note_no_route(host, entry)
         if kind == "blackhole":
             return self._stop(Verdict.TIMEOUT, "", remedy)
-        message, errno = _ROUTER_ERRNO.get((self.version, kind), _ROUTER_ERRNO[self.version, None])
-        return self._refused_by_router(host, message, errno, remedy)
+        message, errno = _ROUTER_ERRNO[self.version, kind]
+        return self._told_by(host, arrival, message, errno, remedy)
 
-    def _nobody_answers(self, host: str, device: str, hop: IPAddress) -> Prediction:
-        protocol, source = ("ARP", "RFC 826") if self.version == 4 else ("neighbour discovery", "RFC 4861")
-        self._note("neighbour", host, f"nobody on {device} answers for {hop}", f"{protocol}, {source}")
-        remedy = f"check that {hop} is up and on the network behind {device} of {host}"
+    def _nobody_answers(self, host: str, way: RouteEntry) -> Prediction:
+        hop = way.gateway or self.destination
+        protocol, source = ("ARP", "RFC 826") if hop.version == 4 else ("neighbour discovery", "RFC 4861")
+        self._note("neighbour", host, f"nobody on {way.device} answers for {hop}", f"{protocol}, {source}")
+        remedy = f"check that {hop} is up and on the network behind {way.device} of {host}"
         if host == self.origin:
             return self._stop(Verdict.UNREACHABLE, "EHOSTUNREACH", remedy)
         message = "ICMP host unreachable" if self.version == 4 else "ICMPv6 address unreachable"
-        return self._refused_by_router(host, message, "EHOSTUNREACH", remedy)
+        return self._told_by(host, None, message, "EHOSTUNREACH", remedy)
 
-    def _refused_by_router(self, router: str, message: str, errno: str, remedy: str) -> Prediction:
+    def _told_by(self, router: str, arrival: str | None, message: str, errno: str, remedy: str) -> Prediction:
         """Send the router's ICMP error back: it counts only if it arrives."""
-        source = self.source
-        if source is None or not self.errors_return or not arrives(self.view, router, source, self.origin):
+        source, device = self.source, None
+        if source is not None and source.is_link_local:
+            device = arrival
+        if (
+            source is None
+            or not self.connects
+            or not arrives(self.view, router, None, source, self.origin, device)
+        ):
             self._note("answer", router, f"{message}, which finds no way back", f"routes of {router}")
             return self._stop(Verdict.TIMEOUT, "", remedy)
         rests_on = "RFC 1812, 5.2.7.1" if self.version == 4 else "RFC 4443, 3.1"
@@ -246,18 +345,38 @@ class _Packet:
 
     # --- Notes -----------------------------------------------------------------------------------------
 
-    def _note_route(self, host: str, entry: RouteEntry) -> None:
-        via = f" via {entry.gateway}" if entry.gateway is not None else ""
-        prefix = entry.destination if entry.destination.prefixlen else "default"
-        if host == self.origin:
-            source = f", source {self.source}" if self.source is not None else ""
-            self._note("route", host, f"{prefix}{via} dev {entry.device}{source}", f"routes of {host}")
+    def _note_own_route(self, entry: RouteEntry) -> None:
+        source = f", source {self.source}" if self.source is not None else ""
+        self._note("route", self.origin, f"{_way(entry)}{source}", f"routes of {self.origin}")
+
+    def _note_no_route(self, host: str, entry: RouteEntry | None) -> str:
+        """Note that a host has no way for it; return the remedy."""
+        kind = entry.type if entry is not None else None
+        text = f"the route to {self.destination} is {kind}" if kind else f"no route to {self.destination}"
+        self._note("route", host, text, f"routes of {host}")
+        return f"give {host} a route to {self.destination}"
+
+    def _note_delivery(self, host: str, arrival: str, on: str) -> None:
+        if arrival == on:
+            text, rests_on = f"{self.destination} is local, on {on}", f"addresses of {host}"
         else:
-            text = f"passes it on: {prefix}{via} dev {entry.device}"
-            self._note("forward", host, text, f"routes of {host}; forwarding is on")
+            text = f"{self.destination} is local, on {on}, and taken though it came in by {arrival}"
+            rests_on = f"addresses of {host}; weak host model, RFC 1122, 3.3.4.2"
+        self._note("delivery", host, text, rests_on)
 
     def _note(self, kind: str, host: str, text: str, rests_on: str) -> None:
         self.steps.append(Step(kind, host, text, rests_on))
 
     def _stop(self, verdict: Verdict, detail: str, remedy: str) -> Prediction:
         return Prediction(Outcome(verdict, detail), tuple(self.steps), remedy)
+
+
+def _leads_on(entry: RouteEntry | None) -> bool:
+    """Return whether a lookup succeeded, in the kernel's eyes."""
+    return entry is not None and entry.type not in REJECTS
+
+
+def _way(entry: RouteEntry) -> str:
+    prefix = entry.destination if entry.destination.prefixlen else "default"
+    via = f" via {entry.gateway}" if entry.gateway is not None else ""
+    return f"{prefix}{via} dev {entry.device}"

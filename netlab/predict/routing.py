@@ -2,17 +2,26 @@
 
 Source: Linux `net/core/fib_rules.c` (fib_rules_lookup), `net/ipv4/fib_trie.c` (fib_table_lookup),
 `net/ipv6/route.c` (ip6_pol_route); ip-rule(8), ip-route(8).
+
+What is not seen: rules whose conditions were not read (`fwmark`, `iif`, ...) are passed over; of several next
+hops of one route (multipath) the first is taken, where the kernel hashes the connection.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_network
+from typing import Literal
 
-from netlab.facts import Facts, RouteEntry
-from netlab.model import IPAddress, IPInterface
+from netlab.facts import Facts, RouteEntry, Rule
+from netlab.model import IPAddress
 
 # linux/rtnetlink.h, enum rt_class_t
 TABLE_LOCAL, TABLE_MAIN, TABLE_DEFAULT = 255, 254, 253
+# Types of a route, and actions of a rule, that end the lookup with an error.
+REJECTS = frozenset({"unreachable", "blackhole", "prohibit"})
+
+_DEFAULT_TABLES = (TABLE_LOCAL, TABLE_MAIN, TABLE_DEFAULT)
 
 
 def lookup(
@@ -24,13 +33,18 @@ def lookup(
         facts: of the host that looks up.
         destination: where the packet goes.
         source: the packet's source address, where it has one already; rules may ask for it.
-        device: only routes that leave by this interface (for link-local destinations).
+        device: only routes that leave by this interface: that of a link-local destination, or the one that
+            the socket is bound to.
 
     Returns:
         The route, of any type (`unicast`, `local`, `unreachable`, ...); None where no table has one.
     """
-    for table in _tables(facts, destination, source):
-        best = _longest(facts, table, destination, device)
+    for rule in _rules(facts, destination, source):
+        if rule.action == "unreachable":
+            return None  # the very error of a lookup that finds nothing: fib4_rule_action, fib6_rule_action
+        if rule.action != "lookup":
+            return _rejected_by(rule, destination)
+        best = _longest(facts, rule.table, destination, device)
         if best is not None and best.type != "throw":
             return best
     return None
@@ -51,47 +65,31 @@ def interface_of(facts: Facts, address: IPAddress) -> str | None:
     return None
 
 
-def source_address(facts: Facts, entry: RouteEntry, destination: IPAddress) -> IPAddress | None:
-    """Return the source address of a connection that takes the route.
-
-    The one that the route prefers; else the first of the outgoing interface whose prefix has the next hop in
-    it, else its first. RFC 6724's finer rules for IPv6 need several candidate addresses on one interface.
-
-    Source: ip-route(8), `src`; Linux `net/ipv4/devinet.c`, inet_select_addr.
-    """
-    if entry.type == "local":
-        return destination
-    if entry.source is not None:
-        return entry.source
-    candidates = list(_addresses_on(facts, entry.device, destination))
-    hop = entry.gateway or destination
-    for own in candidates:
-        if hop in own.network:
-            return own.ip
-    return candidates[0].ip if candidates else None
+def next_hops(facts: Facts, route: RouteEntry) -> Iterator[RouteEntry]:
+    """Yield the entries that are one route with several next hops: they were read as one entry each."""
+    for entry in facts.routes:
+        if (entry.table, entry.destination, entry.metric) == (route.table, route.destination, route.metric):
+            yield entry
 
 
-def _addresses_on(facts: Facts, device: str | None, like: IPAddress) -> Iterator[IPInterface]:
-    for interface in facts.interfaces:
-        if interface.name == device:
-            for own in interface.addresses:
-                if own.version == like.version and own.ip.is_link_local == like.is_link_local:
-                    yield own
-
-
-def _tables(facts: Facts, destination: IPAddress, source: IPAddress | None) -> Iterator[int]:
-    """Yield the tables that the policy rules name for such a packet, in order of priority.
-
-    A rule with conditions that were not read (a mark, an interface) is passed over.
-    """
+def _rules(facts: Facts, destination: IPAddress, source: IPAddress | None) -> Iterator[Rule]:
+    """Yield the policy rules that such a packet meets, in order of priority."""
     rules = [rule for rule in facts.rules if rule.family == destination.version]
+    if not rules:
+        family: Literal[4, 6] = 6 if destination.version == 6 else 4
+        rules = [Rule(family, number, "lookup", table) for number, table in enumerate(_DEFAULT_TABLES)]
     for rule in sorted(rules, key=lambda rule: rule.priority):
         from_it = rule.source is None or (source is not None and source in rule.source)
         to_it = rule.destination is None or destination in rule.destination
-        if rule.action == "lookup" and not rule.conditions and from_it and to_it:
-            yield rule.table
-    if not rules:
-        yield from (TABLE_LOCAL, TABLE_MAIN, TABLE_DEFAULT)
+        known = rule.action == "lookup" or rule.action in REJECTS
+        if known and not rule.conditions and from_it and to_it:
+            yield rule
+
+
+def _rejected_by(rule: Rule, destination: IPAddress) -> RouteEntry:
+    return RouteEntry(
+        rule.table, rule.action, ip_network("0.0.0.0/0" if destination.version == 4 else "::/0")
+    )
 
 
 def _longest(facts: Facts, table: int, destination: IPAddress, device: str | None) -> RouteEntry | None:
@@ -101,6 +99,11 @@ def _longest(facts: Facts, table: int, destination: IPAddress, device: str | Non
         if entry.table == table
         and entry.destination.version == destination.version
         and destination in entry.destination
-        and (device is None or entry.device == device)
+        and (device is None or entry.device == device or _rejects_any_device(entry))
     ]
     return min(fitting, key=lambda entry: (-entry.destination.prefixlen, entry.metric), default=None)
+
+
+def _rejects_any_device(entry: RouteEntry) -> bool:
+    """IPv4 looks at a route's type before its device; in IPv6 such a route has a device, `lo`."""
+    return entry.destination.version == 4 and entry.type in REJECTS
