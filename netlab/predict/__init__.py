@@ -12,7 +12,7 @@ from netlab.facts import Listener, Resolution
 from netlab.model import Bind, IPAddress, Outcome, Prediction, Step, Target, Verdict, endpoint
 from netlab.predict.binding import cannot_bind, describe, describe_all
 from netlab.predict.listeners import find_listener
-from netlab.predict.path import Delivered, View, arrives, send
+from netlab.predict.path import Delivered, View, lost, send, source_with_another_route
 
 __all__ = ["View", "predict"]
 
@@ -98,7 +98,19 @@ class _Connection:
             self._note("route", self.vantage, text, "RFC 4007, 6; tcp_v6_connect")
             remedy = f"name the interface: {destination}%eth0"
             return self._end(Outcome(Verdict.UNREACHABLE, "EINVAL"), remedy)
-        sent = send(self.view, self.vantage, destination, device)
+        tried = self._try(destination, device, None)
+        source = source_with_another_route(self.view, self.vantage, destination)
+        if tried.outcome.verdict is not Verdict.TIMEOUT or source is None:
+            return tried
+        text = f"no answer for two seconds: the route is looked up again, now from {source}"
+        self._note("route", self.vantage, text, "tcp_write_timeout, ip6_negative_advice")
+        again = self._try(destination, device, source)
+        # A neighbour that does not answer takes three seconds more: nobody waits for that.
+        too_late = any(step.kind == "neighbour" for step in self.steps)
+        return self._end(Outcome(Verdict.TIMEOUT), again.remedy) if too_late else again
+
+    def _try(self, destination: IPAddress, device: str | None, source: IPAddress | None) -> Prediction:
+        sent = send(self.view, self.vantage, destination, device, source)
         if isinstance(sent, Prediction):
             self.steps += sent.reason
             return self._end(sent.outcome, sent.remedy)
@@ -116,13 +128,14 @@ class _Connection:
             self._note("listener", sent.host, text, rests_on)
         else:
             self._note("listener", sent.host, f"{describe(listener)} takes it", rests_on)
-        if not self._answer_arrives(destination, sent, listener):
+        end = self._answer_lost(destination, sent, listener)
+        if end is not None:
             by = (
                 f" by {listener.device}, to which the socket is bound" if listener and listener.device else ""
             )
-            text = f"the answer to {sent.source} finds no way back{by}"
-            self._note("answer", sent.host, text, f"routes of {sent.host}")
-            return self._end(Outcome(Verdict.TIMEOUT), f"give {sent.host} a route back to {sent.source}{by}")
+            text = f"the answer to {sent.source} is lost on {end.host}: {end.text}"
+            self._note("answer", sent.host, text, end.rests_on)
+            return self._end(Outcome(Verdict.TIMEOUT), f"give {sent.host} a way back to {sent.source}{by}")
         if listener is None:
             self._note("answer", sent.host, "no listener: RST", "RFC 9293, 3.10.7.1")
             return self._end(Outcome(Verdict.REFUSED), self._how_to_open(destination, sent.host))
@@ -132,18 +145,20 @@ class _Connection:
         self._note("answer", sent.host, "SYN, ACK; then the service answers", "RFC 9293, 3.10.7.2")
         return self._end(Outcome(Verdict.OPEN), "")
 
-    def _answer_arrives(self, destination: IPAddress, sent: Delivered, listener: Listener | None) -> bool:
-        """Return whether the answer comes back; a socket bound to an interface answers by no other.
+    def _answer_lost(self, destination: IPAddress, sent: Delivered, listener: Listener | None) -> Step | None:
+        """Return where the answer ends, if it does not come back.
+
+        A socket that is bound to an interface answers by no other.
 
         Source: Linux `net/ipv4/inet_connection_sock.c` (inet_csk_route_req), `net/ipv4/tcp_ipv4.c`
         (tcp_v4_send_reset), `net/ipv6/tcp_ipv6.c` (tcp_v6_init_req, tcp_v6_send_response).
         """
         if sent.host == self.vantage:
-            return True
+            return None
         device = listener.device if listener is not None else None
         if sent.source.is_link_local and sent.source.version == 6:
             device = sent.device
-        return arrives(self.view, sent.host, destination, sent.source, self.vantage, device)
+        return lost(self.view, sent.host, destination, sent.source, self.vantage, device, sent.learnt)
 
     def _how_to_open(self, destination: IPAddress, reached: str) -> str:
         if reached != self.bind.host:
