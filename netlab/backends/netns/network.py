@@ -99,7 +99,7 @@ class Fabric:
     def _add_bridge(self, network: str) -> int:
         index = self._take_index()
         with _step(Step.LINKS, f"network {network}"):
-            self._netlink.add_bridge(index, f"br{index}")
+            self._netlink.add_bridge(index, f"netlab-b{index}")
         return index
 
     def _connect(self, host: Host, namespaces: Namespaces, inside: Netlink) -> None:
@@ -115,7 +115,9 @@ class Fabric:
                     name=link.device,
                     hardware=_hardware_address(here),
                 )
-                self._netlink.add_veth(here, f"veth{here}", bridge=self._bridges[link.network], peer=there)
+                self._netlink.add_veth(
+                    here, f"netlab-v{here}", bridge=self._bridges[link.network], peer=there
+                )
                 inside.bring_up(device)
             for address in link.addresses:
                 with _step(Step.ADDRESSES, f"host {host.name}: {link.device}: address {address}"):
