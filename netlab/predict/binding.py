@@ -11,6 +11,8 @@ from netlab.facts import Facts, Listener
 from netlab.model import Bind, IPAddress, Outcome, Prediction, Step, Verdict, endpoint
 from netlab.predict.routing import lookup
 
+_LIMITED_BROADCAST = ip_address("255.255.255.255")  # RFC 919, 7
+
 
 def cannot_bind(facts: Facts, bind: Bind, port: int) -> Prediction | None:
     """Return the prediction for a service that can't listen where it is told to; None if it can.
@@ -34,35 +36,38 @@ def cannot_bind(facts: Facts, bind: Bind, port: int) -> Prediction | None:
 
 def _cannot_take(facts: Facts, bind: Bind, address: IPAddress) -> Prediction | None:
     """Return the prediction for an address that bind(2) refuses; None if it takes it."""
-    device = bind.device
+    device = None
     if isinstance(address, IPv6Address):
-        device = address.scope_id or device
-        if address.is_link_local and device is None:
-            text = f"{address} is on every link: which one is meant is not said"
-            return _not_bound(bind, "EINVAL", text, f"name the interface: {address}%eth0")
+        if address.is_link_local or address.is_loopback:
+            device = address.scope_id or bind.device
+            if device is None and address.is_link_local:
+                text = f"{address} is on every link: which one is meant is not said"
+                return _not_bound(bind, "EINVAL", text, f"name the interface: {address}%eth0")
+        if address.is_multicast:
+            text = f"{address} is multicast: TCP is between two"
+            return _not_bound(bind, "EINVAL", text, "bind an address of the host, or the wildcard")
         address = address.ipv4_mapped or IPv6Address(int(address))
-    if address.is_unspecified or _bindable(facts, address, device):
+    nonlocal_too = facts.sysctls.get(f"net.ipv{address.version}.ip_nonlocal_bind", "0") != "0"
+    if address.is_unspecified or nonlocal_too or _bindable(facts, address, device):
         return None
-    if facts.sysctls.get(f"net.ipv{address.version}.ip_nonlocal_bind", "0") != "0":
-        return None
-    here = [i for i in facts.interfaces if address.version == 4 or device in (None, i.name)]
+    here = [interface for interface in facts.interfaces if device in (None, interface.name)]
     own = ", ".join(str(a.ip) for i in here for a in i.addresses if a.version == address.version)
-    where = "this host" if device is None or address.version == 4 else f"{device} of this host"
+    where = "this host" if device is None else f"{device} of this host"
     text = f"{address} is no address of {where}, which has {own or 'none'}"
     remedy = f"bind one of {own}, or the wildcard" if own else "bind the wildcard"
     return _not_bound(bind, "EADDRNOTAVAIL", text, remedy)
 
 
 def _bindable(facts: Facts, address: IPAddress, device: str | None) -> bool:
-    """IPv4 asks the routing tables; IPv6 the addresses, and on the device alone where one is named.
+    """IPv4 asks the routing tables, broadcast and multicast included; IPv6 asks the addresses.
 
-    Source: Linux `include/net/inet_sock.h` (inet_addr_valid_or_nonlocal), `net/ipv6/addrconf.c`
-    (ipv6_chk_addr).
+    Source: Linux `include/net/inet_sock.h` (inet_addr_valid_or_nonlocal), `net/ipv4/fib_frontend.c`
+    (inet_addr_type_table), `net/ipv6/addrconf.c` (ipv6_chk_addr).
     """
     if address.version == 4:
         entry = lookup(facts, address)
         local = entry is not None and entry.type in ("local", "broadcast")
-        return local or address.is_multicast
+        return local or address.is_multicast or address == _LIMITED_BROADCAST
     return any(own.ip == address for i in facts.interfaces if device in (None, i.name) for own in i.addresses)
 
 

@@ -19,19 +19,29 @@ def find_listener(
 ) -> Listener | None:
     """Return the listener that a SYN finds, or None: then the answer is an RST.
 
+    Among sockets that share their port (SO_REUSEPORT), which facts don't tell, the newest comes first in the
+    kernel's eyes whatever its score (inet_lhash2_lookup, inet_lookup_reuseport).
+
     Args:
         listeners: the host's listening sockets.
         destination: the packet's destination address.
         port: its destination port.
         device: the interface it came in by; for what a host sends to itself, the one that has the address.
     """
+    return max(candidates(listeners, destination, port, device), key=_score, default=None)
+
+
+def candidates(
+    listeners: Iterable[Listener], destination: IPAddress, port: int, device: str
+) -> list[Listener]:
+    """Return the listeners among which the score decides: see `find_listener`."""
     able = [
         listener
         for listener in listeners
         if listener.port == port and listener.device in (None, device) and _hears(listener, destination)
     ]
     exact = [listener for listener in able if not _address(listener).is_unspecified]
-    return max(exact or able, key=_score, default=None)
+    return exact or able
 
 
 def _address(listener: Listener) -> IPAddress:

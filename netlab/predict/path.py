@@ -316,12 +316,12 @@ class _Packet:
             self._note("forward", host, text, "RFC 1812, 5.3.1; the routes of all hosts named here")
             icmp = "ICMP time exceeded" if self.version == 4 else "ICMPv6 hop limit exceeded"
             remedy = "mend the routes: they send the packet in a circle"
-            return self._told_by(host, arrival, entry, icmp, "EHOSTUNREACH", remedy)
+            return self._told_by(host, arrival, icmp, "EHOSTUNREACH", remedy)
         leaves = entry.device != arrival
         if self.version == 6 and self.source is not None and self.source.is_link_local and leaves:
             icmp = "ICMPv6 beyond scope of source address"
             remedy = f"give {self.origin} an address that is not link-local"
-            return self._told_by(host, arrival, entry, icmp, "EHOSTUNREACH", remedy)
+            return self._told_by(host, arrival, icmp, "EHOSTUNREACH", remedy)
         return entry
 
     def _delivered(self, host: str, arrival: str) -> Delivered:
@@ -361,7 +361,7 @@ class _Packet:
         if kind == "blackhole":
             return self._stop(Verdict.TIMEOUT, "", remedy)
         message, errno = _ROUTER_ERRNO[self.version, kind]
-        return self._told_by(host, arrival, None, message, errno, remedy)
+        return self._told_by(host, arrival, message, errno, remedy)
 
     def _nobody_answers(self, host: str, arrival: str, way: RouteEntry) -> Prediction:
         hop = way.gateway or self.destination
@@ -371,16 +371,14 @@ class _Packet:
         if host == self.origin:
             return self._stop(Verdict.UNREACHABLE, "EHOSTUNREACH", remedy)
         message = "ICMP host unreachable" if self.version == 4 else "ICMPv6 address unreachable"
-        return self._told_by(host, arrival, way, message, "EHOSTUNREACH", remedy)
+        return self._told_by(host, arrival, message, "EHOSTUNREACH", remedy)
 
-    def _told_by(
-        self, router: str, arrival: str, way: RouteEntry | None, message: str, errno: str, remedy: str
-    ) -> Prediction:
+    def _told_by(self, router: str, arrival: str, message: str, errno: str, remedy: str) -> Prediction:
         """Send the router's ICMP error back: it counts only if it arrives."""
         if self.source is None or not self.connects:
             return self._stop(Verdict.TIMEOUT, "", remedy)
         rests_on = "RFC 1812, 5.2.7.1" if self.version == 4 else "RFC 4443, 3.1"
-        end = self._error_lost(router, arrival, way, self.source)
+        end = self._error_lost(router, arrival, self.source)
         if end is not None:
             text = f"{message}, which is lost on its way back to {self.source}: {end.text}"
             self._note("answer", router, text, end.rests_on)
@@ -388,18 +386,20 @@ class _Packet:
         self._note("answer", router, f"{message}, to {self.source}", rests_on)
         return self._stop(Verdict.UNREACHABLE, errno, remedy)
 
-    def _error_lost(self, router: str, arrival: str, way: RouteEntry | None, to: IPAddress) -> Step | None:
+    def _error_lost(self, router: str, arrival: str, to: IPAddress) -> Step | None:
         """Return where a router's ICMP error ends, if it does not come back.
 
-        Its source follows from its route in IPv4; in IPv6 it is the one that the failed route prefers, or an
-        address of the interface by which the packet came in.
+        Its source follows from its route in IPv4; in IPv6 it is an address of the interface by which the
+        packet came in, unless the route back prefers one.
 
-        Source: Linux `net/ipv4/icmp.c` (__icmp_send), `net/ipv6/icmp.c` (icmp6_send).
+        Source: Linux `net/ipv4/icmp.c` (__icmp_send), `net/ipv6/icmp.c` (icmp6_send, icmpv6_rt_has_prefsrc).
         """
-        source, device = None, None
+        facts, source, device = self.view.facts[router], None, None
         if to.version == 6:
-            source = (way.source if way else None) or ipv6_for(self.view.facts[router], arrival, to)
             device = arrival if to.is_link_local else None
+            back = lookup(facts, to)
+            if back is None or back.source is None:
+                source = ipv6_for(facts, arrival, to)
         return lost(self.view, router, source, to, self.origin, device, self._learnt)
 
     # --- Notes -----------------------------------------------------------------------------------------
