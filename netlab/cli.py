@@ -86,15 +86,16 @@ def run(
     """
     from netlab.backends import backend
     from netlab.experiments import load
+    from netlab.experiments.plan import Selection
     from netlab.run import run as run_experiment
 
     for file in (json_file, svg_file):
         _check_writable(file)
     factory = backend(backend_name)
-    chosen = load(experiment)
-    chosen = chosen.only(*((name,) for name in explain)) if explain else chosen.only(binds, vantages)
+    selection = Selection(*((name,) for name in explain)) if explain else Selection(binds, vantages)
+    draft = load(experiment, backend_name).only(selection)
     with _progress() as progress:
-        matrix = run_experiment(chosen, backend_name, factory, progress)
+        matrix = run_experiment(draft, backend_name, factory, progress)
     _show(matrix, explain=bool(explain), talk=json_file == "-")
     if json_file is not None:
         _write_json(matrix, json_file)

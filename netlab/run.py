@@ -14,9 +14,9 @@ from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from netlab.agents import Agents, Answer
-from netlab.backends import Lab, LabFactory
+from netlab.backends import Lab, LabFactory, ServingLab
 from netlab.errors import AgentError
-from netlab.experiments import Experiment
+from netlab.experiments import Draft, Experiment
 from netlab.experiments.plan import Dial
 from netlab.facts import Facts, read_facts
 from netlab.matrix import Matrix
@@ -38,9 +38,6 @@ _T = TypeVar("_T")
 
 # What a service needs at most until it listens; a loaded laboratory machine starts Python in about a second.
 SERVICE_TIMEOUT_S = 10.0
-# Longer than the kernel needs to find that no neighbour answers: three solicitations, a second apart, after
-# which connect(2) says EHOSTUNREACH (arp(7), mcast_solicit and retrans_time_ms; RFC 4861, 10).
-PROBE_TIMEOUT_S = 5.0
 # What an agent may take beyond the time that its task was given.
 _MARGIN_S = 20.0
 
@@ -50,11 +47,11 @@ _NONCE_FILE = "netlab-nonce"
 Progress = Callable[[str, int, int], None]
 
 
-def run(experiment: Experiment, backend: str, factory: LabFactory, progress: Progress) -> Matrix:
+def run(draft: Draft, backend: str, factory: LabFactory, progress: Progress) -> Matrix:
     """Run an experiment.
 
     Args:
-        experiment: what to bring up, to start and to dial.
+        draft: what to bring up, and what to dial in it.
         backend: the backend's name, for the record.
         factory: what brings the lab up.
         progress: told of each phase.
@@ -64,14 +61,15 @@ def run(experiment: Experiment, backend: str, factory: LabFactory, progress: Pro
         LabError: the lab failed, or a host's facts can't be read: nothing is left to compare.
     """
     started = time.monotonic()
-    dials = tuple(experiment.dials())
     progress("bringing the lab up", 0, 1)
-    with factory(experiment.topology) as lab, Agents(lab) as agents:
+    with factory(draft.lab) as lab, Agents(lab) as agents:
+        experiment = draft.on(lab.topology, lab.engine)
+        dials = tuple(experiment.dials())
+        port = experiment.service.port
         nonces = {bind.name: secrets.token_hex(16) for bind in experiment.binds}
         services = _start_services(experiment, lab, agents, nonces, progress)
         facts = _read_facts(dials, lab, agents, progress)
-        view = View(facts, experiment.topology)
-        port = experiment.service.port
+        view = View(facts, lab.topology, lab.engine)
         predictions = [predict(view, dial.bind, port, dial.host, dial.target) for dial in dials]
         results = _probe(experiment, dials, agents, nonces, progress)
     cells = tuple(
@@ -88,6 +86,12 @@ def _start_services(
     experiment: Experiment, lab: Lab, agents: Agents, nonces: Mapping[str, str], progress: Progress
 ) -> dict[str, ServiceStart | AgentError]:
     service = experiment.service
+    if isinstance(lab, ServingLab):
+        for bind in experiment.binds:
+            lab.offer(bind.host, {_NONCE_FILE: nonces[bind.name]})
+        return {
+            bind.host: ServiceStart(listening=True, exit_code=None, output="") for bind in experiment.binds
+        }
     requests = {
         bind.host: {
             "argv": service.argv(bind, lab.python(bind.host)),
@@ -138,9 +142,13 @@ def _probe(
     probes: dict[str, list[Probe]] = {dial.host: [] for dial in dials}
     for number, dial in enumerate(dials):
         check = Check(service.check, _NONCE_FILE, nonces[dial.bind.name])
-        probes[dial.host].append(Probe(str(number), dial.target.address, service.port, check))
-    requests = {host: probe_request(asked, PROBE_TIMEOUT_S) for host, asked in probes.items()}
-    answers = agents.call("probe", requests, PROBE_TIMEOUT_S * 4 + _MARGIN_S, partial(progress, "dialling"))
+        probes[dial.host].append(
+            Probe(str(number), dial.target.address, dial.target.port or service.port, check)
+        )
+    requests = {host: probe_request(asked, experiment.patience_s) for host, asked in probes.items()}
+    # A name may have several addresses, each tried in turn.
+    within_s = experiment.patience_s * 4 + _MARGIN_S
+    answers = agents.call("probe", requests, within_s, partial(progress, "dialling"))
     results = {host: _read(host, answer, read_probe_results) for host, answer in answers.items()}
     return [_result(results[dial.host], dial.host, str(number)) for number, dial in enumerate(dials)]
 

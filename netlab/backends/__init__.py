@@ -6,15 +6,17 @@ Everything else (agent, predictor, matrix, reports) is the same over all of them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, Self, cast
+from typing import TYPE_CHECKING, Protocol, Self, cast, runtime_checkable
 
-from netlab.errors import NetlabError
+from netlab.errors import BackendUnavailableError, NetlabError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from netlab.experiments import ComposeFile
+    from netlab.facts import Engine
     from netlab.model import Topology
 
 
@@ -46,6 +48,14 @@ class Lab(Protocol):
     """A running lab, as a context manager: on leaving it, nothing of it is left."""
 
     @property
+    def topology(self) -> Topology:
+        """The hosts and networks that are up."""
+
+    @property
+    def engine(self) -> Engine | None:
+        """What a container engine adds to the network, where one made it."""
+
+    @property
     def hosts(self) -> tuple[str, ...]:
         """The names of the hosts, as in the topology."""
 
@@ -70,11 +80,25 @@ class Lab(Protocol):
     ) -> None: ...
 
 
-LabFactory = Callable[["Topology"], Lab]
+@runtime_checkable
+class ServingLab(Lab, Protocol):
+    """A lab in which the services under test run already."""
+
+    def offer(self, host: str, files: Mapping[str, str]) -> None:
+        """Give a running service files to serve.
+
+        Args:
+            host: whose service.
+            files: content by name.
+        """
+
+
+LabFactory = Callable[["Topology | ComposeFile"], Lab]
 
 # name -> "module:class", imported on use, so that no backend's libraries are needed for another's.
 BACKENDS = {
     "netns": "netlab.backends.netns:NetnsLab",
+    "compose": "netlab.backends.compose:ComposeLab",
 }
 
 
@@ -84,8 +108,11 @@ def backend(name: str) -> LabFactory:
     Raises:
         NetlabError: no such backend; the message lists those that there are.
     """
+    if name not in BACKENDS:
+        raise NetlabError(f"no backend is called {name!r}: there is {', '.join(BACKENDS)}")
+    module, _, attribute = BACKENDS[name].partition(":")
     try:
-        module, _, attribute = BACKENDS[name].partition(":")
-    except KeyError:
-        raise NetlabError(f"no backend is called {name!r}: there is {', '.join(BACKENDS)}") from None
-    return cast(LabFactory, getattr(import_module(module), attribute))
+        return cast(LabFactory, getattr(import_module(module), attribute))
+    except ModuleNotFoundError as error:
+        remedy = f"pip install 'hftp-netlab[{name}]'"
+        raise BackendUnavailableError(name, f"the package {error.name} is missing", remedy) from None

@@ -105,7 +105,7 @@ def answers_for(facts: Facts, host: str, device: str, target: IPAddress, sender:
         return False
     here = [own for own in _addresses_on(facts, device) if own.ip == target]
     if target.version == 6:
-        return bool(here)
+        return bool(here) or _is_anycast(facts, device, target)
     if sender is None or loopback_from_outside(facts, host, device, target):
         return False
     entry = lookup(facts, target, sender)
@@ -117,6 +117,14 @@ def answers_for(facts: Facts, host: str, device: str, target: IPAddress, sender:
     if ignore == 2:
         return any(sender in own.network for own in here)
     return ignore != 8
+
+
+def _is_anycast(facts: Facts, device: str, address: IPAddress) -> bool:
+    """Return whether a router answers for its networks' first addresses (RFC 4291, 2.6.1)."""
+    return any(
+        entry.type == "anycast" and entry.device == device and address in entry.destination
+        for entry in facts.routes
+    )
 
 
 def _highest(facts: Facts, device: str, name: str) -> int:

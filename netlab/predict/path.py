@@ -6,15 +6,16 @@ from other traffic, packet filters, and which of a route's several next hops a c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
-from netlab.facts import Facts, RouteEntry
-from netlab.model import Host, IPAddress, Link, Outcome, Prediction, Step, Topology, Verdict
+from netlab.facts import Engine, Facts, RouteEntry
+from netlab.model import IPAddress, Link, Outcome, Prediction, Step, Topology, Verdict
 from netlab.predict.arrival import Drop, answers_for, forwards, loopback_from_outside, unwelcome_source
+from netlab.predict.publishing import kept_apart
 from netlab.predict.routing import REJECTS, is_local, lookup
-from netlab.predict.sources import ipv4_on, source_address
+from netlab.predict.sources import ipv4_on, ipv6_for, source_address
 
 # RFC 9293 asks for no limit; RFC 1700's default TTL, which Linux uses (IPDEFTTL).
 _TTL = 64
@@ -38,6 +39,10 @@ _ROUTER_ERRNO = {
 }
 
 
+# A host, its interface, a neighbour's address -> the neighbour and its interface.
+Neighbours = dict[tuple[str, str, IPAddress], tuple[str, str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """The packet arrived.
@@ -47,12 +52,14 @@ class Delivered:
         device: the interface it came in by; on the host that sent it, the one that has the address.
         source: the packet's source address.
         steps: how it got there.
+        learnt: which neighbours the hosts on the way know from having been asked by them.
     """
 
     host: str
     device: str
     source: IPAddress
     steps: tuple[Step, ...]
+    learnt: Neighbours
 
 
 @dataclass(frozen=True)
@@ -61,19 +68,38 @@ class View:
 
     Attributes:
         facts: by host.
-        topology: for the networks that join the hosts' interfaces.
+        topology: for the networks that join the hosts' interfaces. One that it does not name is told by its
+            addresses.
+        engine: what a container engine adds, where one made the networks.
     """
 
     facts: Mapping[str, Facts]
     topology: Topology
+    engine: Engine | None = None
     _network: dict[tuple[str, str], str] = field(init=False, repr=False)
+    _attached: dict[str, list[tuple[str, str]]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        networks = {(host.name, link.device): link.network for host, link in self._links()}
+        networks: dict[tuple[str, str], str] = {}
+        attached: dict[str, list[tuple[str, str]]] = {}
+        for host in self.topology.hosts:
+            for link in host.links:
+                device = self._device(host.name, link)
+                networks[host.name, device] = link.network
+                attached.setdefault(link.network, []).append((host.name, device))
         object.__setattr__(self, "_network", networks)
+        object.__setattr__(self, "_attached", attached)
 
-    def _links(self) -> Iterator[tuple[Host, Link]]:
-        return ((host, link) for host in self.topology.hosts for link in host.links)
+    def _device(self, host: str, link: Link) -> str:
+        wanted = {own.ip for own in link.addresses}
+        for interface in self.facts[host].interfaces:
+            if any(own.ip in wanted for own in interface.addresses):
+                return interface.name
+        return link.device
+
+    def network(self, host: str, device: str | None) -> str | None:
+        """Return the network that a host's interface is attached to; None where it is none of the lab's."""
+        return self._network.get((host, device or ""))
 
     def neighbour(
         self, host: str, device: str, hop: IPAddress, sender: IPAddress | None
@@ -86,19 +112,18 @@ class View:
             hop: the address asked for.
             sender: the address that it gives as its own, in ARP.
         """
-        network = self._network.get((host, device))
-        for (other, its), joined in self._network.items():
-            if (
-                joined == network
-                and other != host
-                and answers_for(self.facts[other], other, its, hop, sender)
-            ):
+        for other, its in self._attached.get(self._network.get((host, device), ""), ()):
+            if other != host and answers_for(self.facts[other], other, its, hop, sender):
                 return other, its
         return None
 
 
 def send(
-    view: View, origin: str, destination: IPAddress, device: str | None = None
+    view: View,
+    origin: str,
+    destination: IPAddress,
+    device: str | None = None,
+    source: IPAddress | None = None,
 ) -> Delivered | Prediction:
     """Follow a SYN through the lab.
 
@@ -107,11 +132,30 @@ def send(
         origin: the sending host.
         destination: where to.
         device: the interface that the socket is bound to, or that a link-local destination names.
+        source: the packet's source; None: it is chosen with the route.
 
     Returns:
         Where it arrives, or what the sender is told of its end.
     """
-    return _Packet(view, origin, destination, None, device, connects=True).go()
+    return _Packet(view, origin, destination, source, device, connects=True).go()
+
+
+def source_with_another_route(view: View, origin: str, destination: IPAddress) -> IPAddress | None:
+    """Return the source that an IPv6 connection has chosen, if with it, looked up again, it goes another way.
+
+    A policy rule may ask for a source, and the first lookup has none. After two seconds without an answer the
+    socket's route is dropped, and the next lookup has one.
+
+    Source: Linux `net/ipv4/tcp_timer.c` (tcp_write_timeout), `net/ipv6/route.c` (ip6_negative_advice),
+    `net/ipv6/inet6_connection_sock.c` (inet6_csk_route_socket).
+    """
+    facts = view.facts[origin]
+    first = lookup(facts, destination)
+    if destination.version == 4 or not _leads_on(first):
+        return None
+    source = source_address(facts, first, destination)
+    second = lookup(facts, destination, source)
+    return source if second != first and _leads_on(second) else None
 
 
 def arrives(
@@ -121,6 +165,7 @@ def arrives(
     destination: IPAddress,
     host: str,
     device: str | None = None,
+    learnt: Neighbours | None = None,
 ) -> bool:
     """Return whether what one host sends to an address arrives at another one.
 
@@ -133,10 +178,11 @@ def arrives(
         destination: where to.
         host: where it has to arrive.
         device: the interface that the sending socket is bound to, if any.
+        learnt: neighbours that are known from what this answers.
     """
     if origin == host:
         return is_local(view.facts[host], destination)
-    sent = _Packet(view, origin, destination, source, device, connects=False).go()
+    sent = _Packet(view, origin, destination, source, device, connects=False, learnt=learnt).go()
     return isinstance(sent, Delivered) and sent.host == host
 
 
@@ -152,25 +198,28 @@ class _Packet:
         device: str | None,
         *,
         connects: bool,
+        learnt: Neighbours | None = None,
     ) -> None:
         self.view, self.origin, self.destination = view, origin, destination
         self.source, self.device, self.connects = source, device, connects
         self.version = destination.version
         self.steps: list[Step] = []
+        self._learnt = dict(learnt or {})
         self._passed: set[tuple[str, str]] = set()
 
     def go(self) -> Delivered | Prediction:
         """Return where it ends up."""
-        if self.destination.is_multicast:
-            return self._to_many(self.origin)
         host, way = self.origin, self._own_route()
+        if self.destination.is_multicast and (self.version == 6 or _leads_on(way)):
+            return self._to_many(self.origin)
         if way is None or way.type != "unicast":
             return self._not_sent(way)
         self._note_own_route(way)
+        arrival = ""
         for ttl in range(_TTL, 0, -1):
-            neighbour = self.view.neighbour(host, way.device or "", *self._asks(host, way))
+            neighbour = self._neighbour(host, way)
             if neighbour is None:
-                return self._nobody_answers(host, way)
+                return self._nobody_answers(host, arrival, way)
             host, arrival = neighbour
             met = self._arrive(host, arrival, ttl)
             if not isinstance(met, RouteEntry):
@@ -217,18 +266,26 @@ class _Packet:
         errno = _OWN_ROUTE_ERRNO.get(entry.type, "ENETUNREACH") if entry is not None else "ENETUNREACH"
         return self._stop(Verdict.UNREACHABLE, errno, self._note_no_route(self.origin, entry))
 
-    def _asks(self, host: str, way: RouteEntry) -> tuple[IPAddress, IPAddress | None]:
-        """Return which neighbour a host asks for, and the address that it gives as its own in ARP.
+    def _neighbour(self, host: str, way: RouteEntry) -> tuple[str, str] | None:
+        """Ask who has the next hop's address, unless it is known; whoever is asked by ARP learns who asks.
 
-        Source: Linux `net/ipv4/arp.c`, arp_solicit.
+        Source: RFC 826; Linux `net/ipv4/arp.c` (arp_solicit, arp_process).
         """
-        hop = way.gateway or self.destination
-        if hop.version == 6:
-            return hop, None
+        device, hop = way.device or "", way.gateway or self.destination
+        if (host, device, hop) in self._learnt:
+            return self._learnt[host, device, hop]
+        sender = self._sender(host, device, hop) if hop.version == 4 else None
+        found = self.view.neighbour(host, device, hop, sender)
+        if found is not None and sender is not None:
+            self._learnt[*found, sender] = host, device
+        return found
+
+    def _sender(self, host: str, device: str, hop: IPAddress) -> IPAddress | None:
+        """Return the address that a host gives as its own in ARP: the packet's, if it is the interface's."""
         facts = self.view.facts[host]
         own = lookup(facts, self.source) if self.source is not None and self.source.version == 4 else None
-        its = own is not None and own.type == "local" and own.device == way.device
-        return hop, self.source if its else ipv4_on(facts, way.device, hop)
+        its = own is not None and own.type == "local" and own.device == device
+        return self.source if its else ipv4_on(facts, device, hop)
 
     # --- On a host where it comes in -------------------------------------------------------------------
 
@@ -257,7 +314,16 @@ class _Packet:
             return self._to_many(host)
         if not forwards(facts, self.version, arrival):
             return self._not_forwarding(host)
+        if (drop := self._kept_apart(host, arrival, entry)) is not None:
+            return self._dropped(host, drop)
         return self._passed_on(host, arrival, entry, ttl)
+
+    def _kept_apart(self, host: str, arrival: str, entry: RouteEntry) -> Drop | None:
+        engine = self.view.engine
+        if engine is None or host != engine.host:
+            return None
+        came_from, leads_to = (self.view.network(host, device) for device in (arrival, entry.device))
+        return kept_apart(engine, self.version, came_from, leads_to)
 
     def _passed_on(self, host: str, arrival: str, entry: RouteEntry, ttl: int) -> RouteEntry | Prediction:
         circle = (host, arrival) in self._passed
@@ -270,16 +336,16 @@ class _Packet:
             self._note("forward", host, text, "RFC 1812, 5.3.1; the routes of all hosts named here")
             icmp = "ICMP time exceeded" if self.version == 4 else "ICMPv6 hop limit exceeded"
             remedy = "mend the routes: they send the packet in a circle"
-            return self._told_by(host, arrival, icmp, "EHOSTUNREACH", remedy)
+            return self._told_by(host, arrival, entry, icmp, "EHOSTUNREACH", remedy)
         leaves = entry.device != arrival
         if self.version == 6 and self.source is not None and self.source.is_link_local and leaves:
             icmp = "ICMPv6 beyond scope of source address"
             remedy = f"give {self.origin} an address that is not link-local"
-            return self._told_by(host, arrival, icmp, "EHOSTUNREACH", remedy)
+            return self._told_by(host, arrival, entry, icmp, "EHOSTUNREACH", remedy)
         return entry
 
     def _delivered(self, host: str, arrival: str) -> Delivered:
-        return Delivered(host, arrival, self.source or self.destination, tuple(self.steps))
+        return Delivered(host, arrival, self.source or self.destination, tuple(self.steps), self._learnt)
 
     def _dropped(self, host: str, drop: Drop) -> Prediction:
         self._note("filter", host, drop.text, drop.rests_on)
@@ -315,9 +381,9 @@ class _Packet:
         if kind == "blackhole":
             return self._stop(Verdict.TIMEOUT, "", remedy)
         message, errno = _ROUTER_ERRNO[self.version, kind]
-        return self._told_by(host, arrival, message, errno, remedy)
+        return self._told_by(host, arrival, None, message, errno, remedy)
 
-    def _nobody_answers(self, host: str, way: RouteEntry) -> Prediction:
+    def _nobody_answers(self, host: str, arrival: str, way: RouteEntry) -> Prediction:
         hop = way.gateway or self.destination
         protocol, source = ("ARP", "RFC 826") if hop.version == 4 else ("neighbour discovery", "RFC 4861")
         self._note("neighbour", host, f"nobody on {way.device} answers for {hop}", f"{protocol}, {source}")
@@ -325,23 +391,34 @@ class _Packet:
         if host == self.origin:
             return self._stop(Verdict.UNREACHABLE, "EHOSTUNREACH", remedy)
         message = "ICMP host unreachable" if self.version == 4 else "ICMPv6 address unreachable"
-        return self._told_by(host, None, message, "EHOSTUNREACH", remedy)
+        return self._told_by(host, arrival, way, message, "EHOSTUNREACH", remedy)
 
-    def _told_by(self, router: str, arrival: str | None, message: str, errno: str, remedy: str) -> Prediction:
+    def _told_by(
+        self, router: str, arrival: str, way: RouteEntry | None, message: str, errno: str, remedy: str
+    ) -> Prediction:
         """Send the router's ICMP error back: it counts only if it arrives."""
-        source, device = self.source, None
-        if source is not None and source.is_link_local:
-            device = arrival
-        if (
-            source is None
-            or not self.connects
-            or not arrives(self.view, router, None, source, self.origin, device)
-        ):
+        if self.source is None or not self.connects or not self._error_arrives(router, arrival, way):
             self._note("answer", router, f"{message}, which finds no way back", f"routes of {router}")
             return self._stop(Verdict.TIMEOUT, "", remedy)
         rests_on = "RFC 1812, 5.2.7.1" if self.version == 4 else "RFC 4443, 3.1"
         self._note("answer", router, f"{message}, to {self.source}", rests_on)
         return self._stop(Verdict.UNREACHABLE, errno, remedy)
+
+    def _error_arrives(self, router: str, arrival: str, way: RouteEntry | None) -> bool:
+        """Return whether a router's ICMP error comes back.
+
+        Its source follows from its route in IPv4; in IPv6 it is the one that the failed route prefers, or an
+        address of the interface by which the packet came in.
+
+        Source: Linux `net/ipv4/icmp.c` (__icmp_send), `net/ipv6/icmp.c` (icmp6_send).
+        """
+        origin, source, device = self.source, None, None
+        if origin is None:
+            return False
+        if origin.version == 6:
+            source = (way.source if way else None) or ipv6_for(self.view.facts[router], arrival, origin)
+            device = arrival if origin.is_link_local else None
+        return arrives(self.view, router, source, origin, self.origin, device, self._learnt)
 
     # --- Notes -----------------------------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ def source_address(facts: Facts, route: RouteEntry | None, destination: IPAddres
     if route is not None and route.source is not None:
         return route.source
     if isinstance(destination, IPv6Address):
-        return _ipv6(facts, route.device if route is not None else None, destination)
+        return ipv6_for(facts, route.device if route is not None else None, destination)
     if route is None or route.type == "local":
         return destination
     return ipv4_on(facts, route.device, route.gateway)
@@ -68,7 +68,16 @@ def ipv4_on(facts: Facts, device: str | None, near: IPAddress | None) -> IPv4Add
     return IPv4Address(found[0].ip) if found else None
 
 
-def _ipv6(facts: Facts, device: str | None, destination: IPv6Address) -> IPv6Address | None:
+def ipv6_for(facts: Facts, device: str | None, destination: IPAddress) -> IPv6Address | None:
+    """Return the host's address that fits a destination best: RFC 6724, 5, rules 1, 2, 5, 6 and 8.
+
+    Args:
+        facts: of the host.
+        device: the interface whose addresses come before others'; None where it is not known yet.
+        destination: an IPv6 address.
+    """
+    if not isinstance(destination, IPv6Address):
+        return None
     candidates = [
         (interface.name, own)
         for interface in facts.interfaces
