@@ -19,7 +19,7 @@ from netlab.errors import ExitCode, NetlabError
 
 if TYPE_CHECKING:
     from netlab.matrix import Matrix
-    from netlab.run import Progress
+    from netlab.measure import Progress
 
 # The SVG's width in characters: what a README still shows at a readable size.
 _PICTURE_COLUMNS = 100
