@@ -31,10 +31,10 @@ from distribution import Distribution, fetch, give_up, install, source_lines, th
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NAME = "netlab-engine"
+NAME = os.environ.get("NETLAB_ENGINE", "netlab-engine")  # another name, for an engine beside the usual one
 RUN = Path("/run") / NAME  # the path of a Unix socket has at most 107 bytes: unix(7)
 DATA = Path("/var/lib") / NAME
-CACHE = Path("/var/cache") / NAME
+CACHE = Path("/var/cache/netlab-engine")  # the same for all
 NETNS = Path("/run/netns") / NAME
 SOCKET = RUN / "docker.sock"
 STATE = RUN / "engine.json"
@@ -59,7 +59,7 @@ PACKAGES = {
 OTHER_RELEASES = {"bookworm": ("trixie",)}
 NEEDED_PROGRAMS = {"iptables": "iptables", "ip": "iproute2"}
 
-# Where it would write whatever it is told, and would find the system's containerd. Those that it sees are empty.
+# Where it would write whatever it is told, and would find the system's containerd. It sees them empty.
 COVERED = ("/run/containerd", "/run/docker", "/run/runc", "/opt/containerd")
 
 START_SECONDS = 30
@@ -190,6 +190,8 @@ def _remove_what_runs() -> None:
     if NETNS.exists():
         subprocess.run(["ip", "netns", "delete", NAME], check=True)
     shutil.rmtree(RUN, ignore_errors=True)
+    if any(RUN.parent.glob("*/engine.json")):
+        return  # of another name: to remove what it has covered would uncover it
     for directory in COVERED:
         with suppress(OSError):  # the system has put something there
             Path(directory).rmdir()
@@ -246,10 +248,10 @@ def _start(tree: Path) -> None:
     # control groups.
     cover = [f"mkdir -p {directory} && mount -t tmpfs none {directory}" for directory in COVERED]
     script = " && ".join([*cover, 'exec dockerd --config-file "$0"'])
-    with_own_mounts = ["unshare", "--mount", "--propagation=slave", "sh", "-c", script, config]
+    with_own_mounts = ["unshare", "--mount", "--propagation=slave", "sh", "-c", script, str(config)]
     daemon = subprocess.Popen(
         ["nsenter", f"--net={NETNS}", *with_own_mounts],
-        env={**os.environ, "PATH": f"{_search_path(tree)}:{os.environ['PATH']}"},
+        env={**os.environ, **_daemon_variables(tree)},
         stdin=subprocess.DEVNULL,
         stdout=LOG.open("w"),
         stderr=subprocess.STDOUT,
@@ -265,6 +267,14 @@ def _start(tree: Path) -> None:
         time.sleep(0.05)
 
 
+def _daemon_variables(tree: Path) -> dict[str, str]:
+    return {
+        "PATH": f"{tree}/usr/sbin:{tree}/usr/bin:{os.environ['PATH']}",
+        # It would tell firewalld about its bridges: that one is the host's.
+        "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={RUN}/no-bus",
+    }
+
+
 def _daemon_settings() -> dict[str, Any]:
     return {
         "hosts": [f"unix://{SOCKET}"],
@@ -274,6 +284,9 @@ def _daemon_settings() -> dict[str, Any]:
         "pidfile": str(RUN / "dockerd.pid"),
         "bip": DEFAULT_BRIDGE,
         "default-address-pools": [{"base": IPV4_POOL, "size": 24}, {"base": IPV6_POOL, "size": 64}],
+        # The machine's name servers can't be reached from here, and are not waited for: a name that the
+        # engine does not know is unknown at once. Nothing answers on a container's own loopback.
+        "dns": ["127.0.0.1"],
         # The default from 27 on, an experiment before: IPv6 is isolated and published as IPv4 is.
         "experimental": True,
         "ip6tables": True,
@@ -368,10 +381,6 @@ def _remove_cgroups() -> None:
         for directory, _, _ in os.walk(top, topdown=False):
             with suppress(OSError):
                 Path(directory).rmdir()
-
-
-def _search_path(tree: Path) -> str:
-    return f"{tree}/usr/sbin:{tree}/usr/bin"
 
 
 def _answers_ping() -> bool:

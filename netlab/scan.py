@@ -1,4 +1,4 @@
-"""A scan of a lab that runs already: every listening socket, dialled from everywhere, predicted beforehand."""
+"""A scan of a lab that runs already: every listening socket, predicted and dialled from everywhere."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from netlab.model import Bind, Cell, IPAddress, Target, Topology
 from netlab.predict import View
 from netlab.probes import Check
 
-# Long enough for an answer from any container of the same machine; what drops a packet drops the next one, too.
+# Long enough for an answer from the same machine; what drops a packet drops the next one, too.
 PATIENCE_S = 2.0
 
-# The engine's resolver, which listens in every container's network: Docker documentation, "Container networking".
+# The engine's resolver, which listens in every container (Docker documentation, "Container networking").
 _ENGINE_RESOLVER = ip_address("127.0.0.11")
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import NoReturn
 
+    from hftp.listen import SocketAddress
+
 _STATUS_LINE = re.compile(rb"(\d{1,3})(?: [^\r\n]*)?\r\n")
 # Longer than any status line, name or number of HFTP: what has no end by then is something else.
 _MAX_LINE_BYTES = 1024
@@ -349,19 +351,26 @@ def _connect(host: str, port: int, timeout_s: float) -> socket.socket:
         raise UnknownHostError(host, getattr(error, "strerror", None) or "not a host name") from error
     attempts = []
     for family, kind, protocol, _, address in found:
-        sock = socket.socket(family, kind, protocol)
-        sock.settimeout(timeout_s)
         try:
-            sock.connect(address)
+            return _connect_to(family, kind, protocol, address, timeout_s)
         except socket.timeout:
-            sock.close()
             timed_out = format_address(address)
         except OSError as error:
-            sock.close()
             attempts.append((format_address(address), error.errno or 0))
-        else:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return sock
     if attempts:
         raise ConnectError(host, port, tuple(attempts))
     raise AnswerTimeoutError(timed_out, "connection", timeout_s)
+
+
+def _connect_to(
+    family: int, kind: int, protocol: int, address: SocketAddress, timeout_s: float
+) -> socket.socket:
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.settimeout(timeout_s)
+        sock.connect(address)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

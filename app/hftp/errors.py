@@ -133,24 +133,34 @@ class ListenError(HFTPError):
         errno: What the system said.
         local_addresses: This machine's addresses, where that is the question and they are known.
         first_port: The lowest port that an ordinary user may bind.
+        own: Whether it is this command's own listener on ``::`` that has the port.
     """
 
     exit = Exit.CANNOT_SERVE
 
     def __init__(
-        self, address: str, port: int, code: int, local_addresses: tuple[str, ...], first_port: int
+        self,
+        address: str,
+        port: int,
+        code: int,
+        local_addresses: tuple[str, ...] = (),
+        first_port: int = 0,
+        own: bool = False,
     ) -> None:
-        super().__init__(address, port, code, local_addresses, first_port)
+        super().__init__(address, port, code, local_addresses, first_port, own)
         self.address = address
         self.port = port
         self.errno = code
         self.local_addresses = local_addresses
         self.first_port = first_port
+        self.own = own
 
     def __str__(self) -> str:
         return f"can't listen on {self.address}: {name_errno(self.errno)}: {self._advice()}"
 
     def _advice(self) -> str:
+        if self.own:
+            return "[::] takes IPv4 as well: leave this one out, or add --v6only"
         if self.errno == errno.EADDRINUSE:
             return (
                 f"see who listens there with  ss -ltnp 'sport = :{self.port}'  or choose another port with -p"
@@ -266,6 +276,11 @@ class TruncatedError(HFTPError):
 
     def __str__(self) -> str:
         ended = "reset" if self.was_reset else "closed"
+        if not self.got and self.part == "status line":
+            return (
+                f"{self.server}: truncated answer: took the connection and {ended} it without a word: "
+                "no HFTP server, or a proxy (a published container port?) in front of one that is not there"
+            )
         of = "" if self.expected is None else f" of {self.expected}"
         return (
             f"{self.server}: truncated answer: the connection was {ended} after {self.got}{of} bytes "

@@ -105,7 +105,7 @@ def open_listeners(places: Iterable[Place]) -> list[socket.socket]:
             return _listen_on_each(distinct)
         except ListenError as error:
             port_was_chosen = distinct[0].address[1] == 0
-            if not (port_was_chosen and error.errno == errno.EADDRINUSE):
+            if error.own or error.errno != errno.EADDRINUSE or not port_was_chosen:
                 raise
             last = error
     raise last
@@ -117,11 +117,21 @@ def _listen_on_each(places: list[Place]) -> list[socket.socket]:
         for place in places:
             port = place.address[1] or (sockets[0].getsockname()[1] if sockets else 0)
             sockets.append(_listen(place, port))
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, ListenError) and error.errno == errno.EADDRINUSE:
+            error.own = any(map(_takes_ipv4_too, sockets))
         for sock in sockets:
             sock.close()
         raise
     return sockets
+
+
+def _takes_ipv4_too(sock: socket.socket) -> bool:
+    return (
+        sock.family == socket.AF_INET6
+        and sock.getsockname()[0] == "::"
+        and not sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    )
 
 
 def _listen(place: Place, port: int) -> socket.socket:
@@ -210,8 +220,7 @@ def describe_listener(sock: socket.socket) -> str:
     """
     remarks = []
     if sock.family == socket.AF_INET6 and sock.getsockname()[0] == "::":
-        v6only = sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
-        remarks.append("IPv6 only" if v6only else "IPv4 too")
+        remarks.append("IPv4 too" if _takes_ipv4_too(sock) else "IPv6 only")
     device = _bound_device(sock)
     if device and f"%{device}]" not in format_address(sock.getsockname()):
         remarks.append(f"device {device} only")

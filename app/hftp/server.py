@@ -61,8 +61,9 @@ _NO_ROOM_SECONDS = 0.2
 
 # Descriptors that are not for clients: standard streams, listeners, the directory, a listing; some to spare.
 _RESERVED_DESCRIPTORS = 24
-# A client may need one for its socket and one for the file that it is sent.
-_DESCRIPTORS_PER_CLIENT = 2
+# A client needs one for its socket, and may need one for the file that it is sent. For so many files
+# descriptors are kept free: who sends more at a time runs out of other things first.
+_MOST_FILES = 4096
 
 # How long a client's further bytes are still read, and dropped, after the last answer. Closing with bytes
 # unread would send RST, and RST may overtake the answer (RFC 1122, 4.2.2.13; RFC 9293, 3.6).
@@ -112,9 +113,7 @@ class Server:
         self._lingering: dict[int, _Client] = {}  # in the order in which their time ends
         self._most_clients = _room_for_clients()
         self._accepting = False
-        self._resume_at = (
-            0.0  # when accepting is tried again after there was no room; 0: when a client leaves
-        )
+        self._resume_at = 0.0  # when accepting is tried again; 0: when a client leaves
         self._ends_at: float | None = None  # when the grace ends, once it was asked to stop
 
     def run(self) -> None:
@@ -241,32 +240,31 @@ class Server:
         """Give a client its turn. Whatever happened to it shows when it is read from or sent to."""
         try:
             if client.leaves_at:
-                if not client.socket.recv(_LINGER_BYTES):
-                    self._drop(fd)
-                return
-            self._exchange(client)
-            if client.connection.finished:
-                self._take_leave(fd, client)
-                return
+                self._linger(fd, client)
+            else:
+                self._exchange(fd, client)
         except BlockingIOError:
-            pass
+            # Nothing came after all, or there is no room now: what is sent next waits for its event.
+            self._watch(fd, client)
         except BrokenAnswerError:
             self._drop(fd, reset=True)
-            return
         except OSError:  # it vanished
             self._drop(fd)
-            return
-        self._watch(fd, client, select.POLLOUT if client.connection.wants_output else select.POLLIN)
 
-    def _exchange(self, client: _Client) -> None:
+    def _exchange(self, fd: int, client: _Client) -> None:
         connection = client.connection
         if connection.wants_input:
             connection.receive_data(client.socket.recv(RECEIVE_BYTES))
         piece = connection.data_to_send()
         if piece:
             connection.bytes_sent(client.socket.send(piece))
+        if connection.finished:
+            self._take_leave(fd, client)
+        else:
+            self._watch(fd, client)
 
-    def _watch(self, fd: int, client: _Client, events: int) -> None:
+    def _watch(self, fd: int, client: _Client) -> None:
+        events = select.POLLOUT if client.connection.wants_output else select.POLLIN
         if events != client.events:
             client.events = events
             self._poll.modify(fd, events)
@@ -282,7 +280,11 @@ class Server:
         client.connection.close()
         client.leaves_at = time.monotonic() + _LINGER_SECONDS
         self._lingering[fd] = client
-        self._watch(fd, client, select.POLLIN)
+        self._watch(fd, client)
+
+    def _linger(self, fd: int, client: _Client) -> None:
+        if not client.socket.recv(_LINGER_BYTES):
+            self._drop(fd)
 
     def _drop(self, fd: int, reset: bool = False) -> None:
         client = self._clients.pop(fd)
@@ -301,7 +303,8 @@ def _room_for_clients() -> int:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return sys.maxsize
-    return max(1, (limit - _RESERVED_DESCRIPTORS) // _DESCRIPTORS_PER_CLIENT)
+    free = limit - _RESERVED_DESCRIPTORS
+    return max(1, free // 2, free - _MOST_FILES)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from netlab.errors import NetlabError
 from netlab.experiments.expand import expand
-from netlab.experiments.plan import ComposeFile, Experiment, Selection
+from netlab.experiments.plan import EVERYTHING, ComposeFile, Experiment, Selection
 from netlab.experiments.schema import ComposeExperimentSection, Document, read
 from netlab.experiments.topology import describe
 from netlab.facts import Engine
@@ -39,7 +39,7 @@ class Draft:
     name: str
     document: Document
     folder: Path
-    selection: Selection = Selection()
+    selection: Selection = EVERYTHING
 
     @cached_property
     def lab(self) -> Topology | ComposeFile:

@@ -101,6 +101,9 @@ class Selection:
                 raise NetlabError(f"no {kind} is called {name!r}: there is {', '.join(there)}")
 
 
+EVERYTHING = Selection()
+
+
 @dataclass(frozen=True, slots=True)
 class Vantage:
     """A column group: who dials, and for each bind's host, what.

@@ -12,7 +12,7 @@ from netlab.facts import Engine, Listener, Publication, Resolution
 from netlab.model import Bind, IPAddress, Outcome, Prediction, Step, Target, Verdict, endpoint
 from netlab.predict.binding import cannot_bind, describe, describe_all
 from netlab.predict.listeners import find_listener
-from netlab.predict.path import Delivered, View, arrives, send, source_with_another_route
+from netlab.predict.path import Delivered, View, lost, send, source_with_another_route
 from netlab.predict.publishing import inner_address, is_proxied, publication_of
 
 __all__ = ["View", "predict"]
@@ -132,32 +132,30 @@ class _Connection:
         if inner is None:
             text = f"{publication.host} has no default route: nothing of it is published"
             self._note("publish", engine.host, text, f"routes of {publication.host}")
-            return self._end(
-                Outcome(Verdict.REFUSED), f"give {publication.host} a network that is not internal"
-            )
+            remedy = f"give {publication.host} a network that is not internal"
+            return self._end(Outcome(Verdict.REFUSED), remedy)
         outside, inside = endpoint(destination, publication.port), endpoint(inner, publication.inside)
         from_inside = sent.host != self.vantage and self.view.network(sent.host, sent.device) is not None
         facts = self.view.facts[engine.host]
         if not is_proxied(engine, facts, destination, self.dialled, sent.device, from_inside=from_inside):
             text = f"{outside} becomes {inside} of {publication.host}"
             self._note("publish", engine.host, text, f"published ports; NAT of Docker {engine.version}")
-            return self._into(publication, inner)
+            return self._into(engine, publication, inner)
         text = f"the engine's proxy takes {outside}, and dials {inside} of {publication.host}"
         self._note("publish", engine.host, text, f"published ports; docker-proxy of Docker {engine.version}")
-        behind = self._into(publication, inner)
+        behind = self._into(engine, publication, inner)
         if behind.outcome.verdict is Verdict.OPEN:
             return behind
-        self._note(
-            "answer", engine.host, "the proxy has accepted already; it can only hang up", "docker-proxy"
-        )
+        text = "the proxy has accepted already: it can only hang up"
+        self._note("answer", engine.host, text, "docker-proxy")
         wildcard = "0.0.0.0" if inner.version == 4 else "::"
         remedy = f"the published port leads to {inside}: in {publication.host}, listen there or on {wildcard}"
         return self._end(Outcome(Verdict.ACCEPTED, "reset"), remedy)
 
-    def _into(self, publication: Publication, inner: IPAddress) -> Prediction:
+    def _into(self, engine: Engine, publication: Publication, inner: IPAddress) -> Prediction:
         """Dial the container's own address and port from the engine's machine."""
-        onward = _Connection(self.view, self.bind, self.port, self.view.engine.host, publication.inside)  # type: ignore[union-attr]
-        ended = onward._connect(inner, None)
+        onward = _Connection(self.view, self.bind, self.port, engine.host, publication.inside)
+        ended = onward._try(inner, None, None)
         self.steps += ended.reason
         return self._end(ended.outcome, ended.remedy)
 
@@ -172,13 +170,14 @@ class _Connection:
             self._note("listener", sent.host, text, rests_on)
         else:
             self._note("listener", sent.host, f"{describe(listener)} takes it", rests_on)
-        if not self._answer_arrives(destination, sent, listener):
+        end = self._answer_lost(destination, sent, listener)
+        if end is not None:
             by = (
                 f" by {listener.device}, to which the socket is bound" if listener and listener.device else ""
             )
-            text = f"the answer to {sent.source} finds no way back{by}"
-            self._note("answer", sent.host, text, f"routes of {sent.host}")
-            return self._end(Outcome(Verdict.TIMEOUT), f"give {sent.host} a route back to {sent.source}{by}")
+            text = f"the answer to {sent.source} is lost on {end.host}: {end.text}"
+            self._note("answer", sent.host, text, end.rests_on)
+            return self._end(Outcome(Verdict.TIMEOUT), f"give {sent.host} a way back to {sent.source}{by}")
         if listener is None:
             self._note("answer", sent.host, "no listener: RST", "RFC 9293, 3.10.7.1")
             return self._end(Outcome(Verdict.REFUSED), self._how_to_open(destination, sent.host))
@@ -188,18 +187,20 @@ class _Connection:
         self._note("answer", sent.host, "SYN, ACK; then the service answers", "RFC 9293, 3.10.7.2")
         return self._end(Outcome(Verdict.OPEN), "")
 
-    def _answer_arrives(self, destination: IPAddress, sent: Delivered, listener: Listener | None) -> bool:
-        """Return whether the answer comes back; a socket bound to an interface answers by no other.
+    def _answer_lost(self, destination: IPAddress, sent: Delivered, listener: Listener | None) -> Step | None:
+        """Return where the answer ends, if it does not come back.
+
+        A socket that is bound to an interface answers by no other.
 
         Source: Linux `net/ipv4/inet_connection_sock.c` (inet_csk_route_req), `net/ipv4/tcp_ipv4.c`
         (tcp_v4_send_reset), `net/ipv6/tcp_ipv6.c` (tcp_v6_init_req, tcp_v6_send_response).
         """
         if sent.host == self.vantage:
-            return True
+            return None
         device = listener.device if listener is not None else None
         if sent.source.is_link_local and sent.source.version == 6:
             device = sent.device
-        return arrives(self.view, sent.host, destination, sent.source, self.vantage, device, sent.learnt)
+        return lost(self.view, sent.host, destination, sent.source, self.vantage, device, sent.learnt)
 
     def _how_to_open(self, destination: IPAddress, reached: str) -> str:
         if reached != self.bind.host:

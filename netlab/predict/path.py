@@ -158,7 +158,7 @@ def source_with_another_route(view: View, origin: str, destination: IPAddress) -
     return source if second != first and _leads_on(second) else None
 
 
-def arrives(
+def lost(
     view: View,
     origin: str,
     source: IPAddress | None,
@@ -166,8 +166,8 @@ def arrives(
     host: str,
     device: str | None = None,
     learnt: Neighbours | None = None,
-) -> bool:
-    """Return whether what one host sends to an address arrives at another one.
+) -> Step | None:
+    """Return where what one host sends to an address ends, if it does not arrive at the other one.
 
     For answers and for ICMP errors, about which no ICMP error is sent that would matter (RFC 1122, 3.2.2).
 
@@ -179,11 +179,14 @@ def arrives(
         host: where it has to arrive.
         device: the interface that the sending socket is bound to, if any.
         learnt: neighbours that are known from what this answers.
+
+    Returns:
+        The step that ends its way; None if it arrives.
     """
-    if origin == host:
-        return is_local(view.facts[host], destination)
     sent = _Packet(view, origin, destination, source, device, connects=False, learnt=learnt).go()
-    return isinstance(sent, Delivered) and sent.host == host
+    if isinstance(sent, Prediction):
+        return sent.reason[-1]
+    return sent.steps[-1] if sent.host != host else None
 
 
 class _Packet:
@@ -209,9 +212,9 @@ class _Packet:
 
     def go(self) -> Delivered | Prediction:
         """Return where it ends up."""
-        host, way = self.origin, self._own_route()
-        if self.destination.is_multicast and (self.version == 6 or _leads_on(way)):
+        if self.destination.is_multicast and (self.version == 6 or _leads_on(self._first_look())):
             return self._to_many(self.origin)
+        host, way = self.origin, self._own_route()
         if way is None or way.type != "unicast":
             return self._not_sent(way)
         self._note_own_route(way)
@@ -238,8 +241,7 @@ class _Packet:
         Source: Linux `include/net/route.h` (ip_route_connect), `net/ipv4/icmp.c` (icmp_route_lookup),
         `net/ipv6/ip6_output.c` (ip6_dst_lookup_tail).
         """
-        facts = self.view.facts[self.origin]
-        entry = lookup(facts, self.destination, self.source, self.device)
+        facts, entry = self.view.facts[self.origin], self._first_look()
         if self.source is None and (self.version == 6 or _leads_on(entry)):
             usable = entry if _leads_on(entry) else None
             self.source = source_address(facts, usable, self.destination)
@@ -250,6 +252,9 @@ class _Packet:
             # `net/ipv4/route.c`, ip_route_output_key_hash_rcu.
             return RouteEntry(0, "unicast", ip_network(self.destination), device=self.device)
         return entry
+
+    def _first_look(self) -> RouteEntry | None:
+        return lookup(self.view.facts[self.origin], self.destination, self.source, self.device)
 
     def _not_sent(self, entry: RouteEntry | None) -> Delivered | Prediction:
         """Return what becomes of it where no route leads it out of the host that sends it."""
@@ -281,11 +286,11 @@ class _Packet:
         return found
 
     def _sender(self, host: str, device: str, hop: IPAddress) -> IPAddress | None:
-        """Return the address that a host gives as its own in ARP: the packet's, if it is the interface's."""
+        """Return the address that a host gives as its own in ARP: the packet's source, if that is its own."""
         facts = self.view.facts[host]
-        own = lookup(facts, self.source) if self.source is not None and self.source.version == 4 else None
-        its = own is not None and own.type == "local" and own.device == device
-        return self.source if its else ipv4_on(facts, device, hop)
+        if self.source is not None and self.source.version == 4 and is_local(facts, self.source):
+            return self.source
+        return ipv4_on(facts, device, hop)
 
     # --- On a host where it comes in -------------------------------------------------------------------
 
@@ -397,28 +402,30 @@ class _Packet:
         self, router: str, arrival: str, way: RouteEntry | None, message: str, errno: str, remedy: str
     ) -> Prediction:
         """Send the router's ICMP error back: it counts only if it arrives."""
-        if self.source is None or not self.connects or not self._error_arrives(router, arrival, way):
-            self._note("answer", router, f"{message}, which finds no way back", f"routes of {router}")
+        if self.source is None or not self.connects:
             return self._stop(Verdict.TIMEOUT, "", remedy)
         rests_on = "RFC 1812, 5.2.7.1" if self.version == 4 else "RFC 4443, 3.1"
+        end = self._error_lost(router, arrival, way, self.source)
+        if end is not None:
+            text = f"{message}, which is lost on its way back to {self.source}: {end.text}"
+            self._note("answer", router, text, end.rests_on)
+            return self._stop(Verdict.TIMEOUT, "", remedy)
         self._note("answer", router, f"{message}, to {self.source}", rests_on)
         return self._stop(Verdict.UNREACHABLE, errno, remedy)
 
-    def _error_arrives(self, router: str, arrival: str, way: RouteEntry | None) -> bool:
-        """Return whether a router's ICMP error comes back.
+    def _error_lost(self, router: str, arrival: str, way: RouteEntry | None, to: IPAddress) -> Step | None:
+        """Return where a router's ICMP error ends, if it does not come back.
 
         Its source follows from its route in IPv4; in IPv6 it is the one that the failed route prefers, or an
         address of the interface by which the packet came in.
 
         Source: Linux `net/ipv4/icmp.c` (__icmp_send), `net/ipv6/icmp.c` (icmp6_send).
         """
-        origin, source, device = self.source, None, None
-        if origin is None:
-            return False
-        if origin.version == 6:
-            source = (way.source if way else None) or ipv6_for(self.view.facts[router], arrival, origin)
-            device = arrival if origin.is_link_local else None
-        return arrives(self.view, router, source, origin, self.origin, device, self._learnt)
+        source, device = None, None
+        if to.version == 6:
+            source = (way.source if way else None) or ipv6_for(self.view.facts[router], arrival, to)
+            device = arrival if to.is_link_local else None
+        return lost(self.view, router, source, to, self.origin, device, self._learnt)
 
     # --- Notes -----------------------------------------------------------------------------------------
 

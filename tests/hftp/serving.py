@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 APP = Path(__file__).parents[2] / "app"
 
+# The server and the commands may run on another Python than the tests: HFTP_PYTHON=python3.9 make test.
+PYTHON = os.environ.get("HFTP_PYTHON", sys.executable)
+
 # Nothing here takes long: this is for a machine that is busy.
 PATIENCE_SECONDS = 10.0
 
@@ -27,8 +30,13 @@ def environment() -> dict[str, str]:
 
 def hftp(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
+    return python("-m", "hftp", *arguments, cwd=cwd)
+
+
+def python(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run Python, with this tree's package, to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "hftp", *arguments],
+        [PYTHON, *arguments],
         env=environment(),
         capture_output=True,
         stdin=subprocess.DEVNULL,
@@ -81,10 +89,11 @@ def reset(sock: socket.socket) -> None:
 class RunningServer:
     """A server process, serving a directory on a free port of 127.0.0.1."""
 
-    def __init__(self, directory: Path, *flags: str, module: tuple[str, ...] = ("hftp", "serve")) -> None:
+    def __init__(self, directory: Path, *flags: str, most_descriptors: int | None = None) -> None:
         self.directory = directory
+        limit = ["sh", "-c", 'ulimit -n "$0" && exec "$@"', str(most_descriptors)] if most_descriptors else []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *module, "-p", "0", "-d", str(directory), *flags],
+            [*limit, PYTHON, "-m", "hftp", "serve", "-p", "0", "-d", str(directory), *flags],
             env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -153,9 +162,11 @@ class RunningServer:
 
 
 @contextlib.contextmanager
-def running_server(directory: Path, *flags: str) -> Iterator[RunningServer]:
+def running_server(
+    directory: Path, *flags: str, most_descriptors: int | None = None
+) -> Iterator[RunningServer]:
     """Run a server; at the end it must be as at the beginning, and end well."""
-    server = RunningServer(directory, "-a", "127.0.0.1", *flags)
+    server = RunningServer(directory, "-a", "127.0.0.1", *flags, most_descriptors=most_descriptors)
     try:
         yield server
         if server.process.poll() is None:

@@ -157,6 +157,12 @@ def test_a_size_that_ends_early_is_truncated(answer: bytes) -> None:
         client.size("f")
 
 
+def test_a_connection_that_opens_and_dies_is_explained() -> None:
+    """So does a published container port in front of a server that listens on 127.0.0.1 only."""
+    with saying(b"") as client, pytest.raises(hftp.TruncatedError, match=r"closed it without a word.*proxy"):
+        client.listing()
+
+
 def test_a_server_that_says_nothing_times_out() -> None:
     with saying(b"", then=wait_for_end) as client, pytest.raises(hftp.AnswerTimeoutError, match=r"0\.1 s"):
         client._socket.settimeout(0.1)

@@ -20,6 +20,7 @@ from tests.hftp.serving import (
     receive_all,
     receive_exactly,
     reset,
+    running_server,
     wait_until,
 )
 
@@ -244,6 +245,16 @@ def test_a_server_out_of_descriptors_keeps_its_clients_and_does_not_spin(server:
     assert receive_exactly(waiting, len(SIZE_OF_F)) == SIZE_OF_F  # there was room when the first had left
     waiting.close()
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, old)
+
+
+def test_a_server_takes_as_many_clients_as_it_can_serve_and_the_others_later(data: Path) -> None:
+    with running_server(data, most_descriptors=64) as server:
+        socks = [server.connect() for _ in range(100)]
+        for sock in socks:
+            sock.sendall(b"get_slice huge 0 1000000 raw\r\n")
+        for sock in socks:
+            with sock:
+                assert receive_exactly(sock, 6) == b"0 OK\r\n"
 
 
 def test_a_server_does_not_compute_while_clients_are_idle(server: RunningServer) -> None:

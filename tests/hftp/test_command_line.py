@@ -7,7 +7,6 @@ import pty
 import signal
 import socket
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +14,7 @@ import pytest
 from hftp.cli import main
 from hftp.exits import Exit
 from tests.hftp.conftest import make_data
-from tests.hftp.serving import PATIENCE_SECONDS, environment, hftp, running_server, wait_until
+from tests.hftp.serving import PATIENCE_SECONDS, PYTHON, environment, hftp, running_server, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +78,7 @@ def test_get_output_names_the_file(at: str, server: RunningServer, tmp_path: Pat
 def test_get_shows_progress_on_a_terminal(at: str, tmp_path: Path) -> None:
     leader, follower = pty.openpty()
     ended = subprocess.run(
-        [sys.executable, "-m", "hftp", "get", at, "mib"],
+        [PYTHON, "-m", "hftp", "get", at, "mib"],
         env=environment(),
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
@@ -110,7 +109,7 @@ def test_an_ipv6_literal_is_a_host(data: Path, capfd: pytest.CaptureFixture[str]
 def test_a_reader_that_goes_away_is_no_error(at: str) -> None:
     """Like `hftp cat ... | head -c 10`."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "hftp", "cat", at, "huge"],
+        [PYTHON, "-m", "hftp", "cat", at, "huge"],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -127,7 +126,7 @@ def test_a_reader_that_goes_away_is_no_error(at: str) -> None:
 @pytest.mark.parametrize("jobs", ["1", "4"])
 def test_ctrl_c_ends_without_a_traceback(at: str, tmp_path: Path, jobs: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "hftp", "get", at, "huge", "--jobs", jobs],
+        [PYTHON, "-m", "hftp", "get", at, "huge", "--jobs", jobs],
         env=environment(),
         cwd=tmp_path,
         stdout=subprocess.PIPE,

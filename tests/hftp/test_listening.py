@@ -6,7 +6,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ import pytest
 from hftp.errors import DevicePermissionError, ListenError, UnknownDeviceError, UnknownHostError
 from hftp.interfaces import devices, first_unprivileged_port, local_addresses
 from hftp.listen import Place, describe_listener, find_places, format_address, open_listeners
-from tests.hftp.serving import PATIENCE_SECONDS, environment, hftp
+from tests.hftp.serving import PATIENCE_SECONDS, PYTHON, environment, hftp
 
 
 def has_ipv6() -> bool:
@@ -107,6 +106,16 @@ def test_a_scope_that_is_no_interface_names_those_that_are() -> None:
 def test_a_device_that_is_not_there_is_never_ignored(device: str) -> None:
     with pytest.raises(UnknownDeviceError):
         open_listeners(find_places("127.0.0.1", 0, device=device))
+
+
+@needs_ipv6
+def test_the_own_listener_on_the_ipv6_wildcard_is_known_as_the_cause() -> None:
+    both = [*find_places("::", 0, device="lo"), *find_places("0.0.0.0", 0, device="lo")]
+    try:
+        with pytest.raises(ListenError, match=r"EADDRINUSE.*takes IPv4 as well.*--v6only"):
+            open_listeners(both)
+    except DevicePermissionError as error:
+        pytest.skip(str(error))
 
 
 def test_the_device_is_said() -> None:
@@ -221,7 +230,7 @@ def test_an_unreadable_directory_is_one_line(tmp_path: Path) -> None:
 
 def test_without_an_address_it_listens_on_loopback_and_says_how_to_open_it_up(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "hftp", "serve", "-p", "0"],
+        [PYTHON, "-m", "hftp", "serve", "-p", "0"],
         env=environment(),
         cwd=tmp_path,
         stdout=subprocess.PIPE,
@@ -240,7 +249,7 @@ def test_without_an_address_it_listens_on_loopback_and_says_how_to_open_it_up(tm
 @needs_ipv6
 def test_each_listener_has_its_line(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "hftp", "serve", "-p", "0", "-a", "127.0.0.1", "-a", "::1"],
+        [PYTHON, "-m", "hftp", "serve", "-p", "0", "-a", "127.0.0.1", "-a", "::1"],
         env=environment(),
         cwd=tmp_path,
         stdout=subprocess.PIPE,

@@ -5,14 +5,20 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.hftp.conftest import HUGE_BYTES
-from tests.hftp.serving import PATIENCE_SECONDS, environment, receive_all, receive_exactly, running_server
+from tests.hftp.serving import (
+    PATIENCE_SECONDS,
+    PYTHON,
+    environment,
+    receive_all,
+    receive_exactly,
+    running_server,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +91,7 @@ def test_a_signal_before_the_loop_is_not_lost(data: Path) -> None:
     codes = set()
     for delay_ms in range(0, 60, 6):
         process = subprocess.Popen(
-            [sys.executable, "-m", "hftp", "serve", "-a", "127.0.0.1", "-p", "0", "-d", str(data)],
+            [PYTHON, "-m", "hftp", "serve", "-a", "127.0.0.1", "-p", "0", "-d", str(data)],
             env=environment(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -99,7 +105,7 @@ def test_a_signal_before_the_loop_is_not_lost(data: Path) -> None:
 
 def test_it_also_runs_as_a_module_of_its_own(data: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "hftp.server", "-a", "127.0.0.1", "-p", "0", "-d", str(data)],
+        [PYTHON, "-m", "hftp.server", "-a", "127.0.0.1", "-p", "0", "-d", str(data)],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

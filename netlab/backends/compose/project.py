@@ -110,7 +110,7 @@ def _addresses(said: Mapping[str, Any]) -> Iterator[IPInterface]:
 
 
 def _gateways(bridges: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[Link]:
-    """Yield the engine's own links: it has an address on every bridge, the first one unless told otherwise."""
+    """Yield the engine's own links: an address on every bridge, the first one unless told otherwise."""
     for identity, said in bridges.items():
         own = []
         for config in said["IPAM"]["Config"] or ():

@@ -15,8 +15,8 @@ Theory of operation
   /etc (`etc`) and known sysctls (`sysctls`), and connects them over rtnetlink (`network`, `netlink`). Its own
   network namespace is the *fabric*: one bridge per network, and no way out.
 - To run a program on a host, the controller makes pipes and sends them over the socket (`wire`); the lab init
-  enters the host's namespaces, spawns the program and goes back. `channel` is the controller's end of those
-  pipes.
+  enters the host's namespaces, spawns the program and goes back. `channel` and `follower` are the
+  controller's end of those pipes.
 - Where the kernel or a policy forbids any of it, `obstacles` says which, and what to do.
 
 Sources: unshare(1), user_namespaces(7), pid_namespaces(7), network_namespaces(7), setns(2), veth(4),

@@ -12,10 +12,8 @@ if TYPE_CHECKING:
 
 ETC = Path("/etc")
 
-# Answers for names from outside of the host's own files: glibc asks nscd, where it runs, before it reads
-# /etc/hosts.
+# Where the machine's nscd listens, if it runs: glibc would ask it for names before it reads /etc/hosts.
 _HIDDEN = ("/run/nscd", "/var/run/nscd")
-
 
 # The same on every host.
 _COMMON = {
@@ -43,8 +41,7 @@ def complete(scratch: str) -> None:
     """See to it that each of `NAMES` is a file in /etc that can be mounted on.
 
     Where one is absent, or a link to nowhere (/etc/resolv.conf often is, in containers), the directory is
-    replaced, in this process's mount namespace, by one with the same contents and an empty file for each that
-    lacks.
+    replaced, in this process's mount namespace, by one with an empty file for it and else the same contents.
 
     Args:
         scratch: a directory to build it in.

@@ -1,7 +1,6 @@
 """The lab init: PID 1 of the lab, whose end is the lab's.
 
-Run as `python -m netlab.backends.netns.init SOCKET_FD [PIDFD]` in new user, PID, network, mount and UTS
-namespaces.
+Run as `python -m netlab.backends.netns.init SOCKET_FD [PIDFD]`, in new namespaces: see `launch`.
 """
 
 from __future__ import annotations
@@ -28,8 +27,7 @@ class LabInit:
 
     Args:
         control: the controller's messages; their end is the end of the lab.
-        controller: a pidfd of the controller, or None where the kernel has no such thing. It tells of the
-        controller's
+        controller: a pidfd of the controller, or None where the kernel has no such thing. It tells of its
             death even while a process that it forked holds the other end of `control` open.
     """
 
@@ -84,8 +82,8 @@ class LabInit:
         *standard, status = descriptors
         try:
             with self._hosts[request.host].entered_from(self._home):
-                # Its own session, hence its own process group: see `_signal`. posix_spawn tells whether exec
-                # worked.
+                # Its own session, hence its own process group: see `_signal`. Other than fork, posix_spawn
+                # copies no page tables, and tells whether exec worked.
                 program = os.posix_spawnp(
                     request.argv[0],
                     request.argv,
@@ -106,8 +104,7 @@ class LabInit:
                 os.close(descriptor)
 
     def _signal(self, request: wire.Signal) -> None:
-        # Only a program that isn't reaped yet: until then its process id, and its group's, can't be
-        # another's.
+        # Only a program that isn't reaped yet: until then its number, and its group's, can't be another's.
         if request.pid in self._programs:
             with suppress(ProcessLookupError):
                 os.killpg(request.pid, request.number)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 ROOT = Path("/proc/sys/net")
 
-# Parameter below /proc/sys/net, value, why. `*` stands for `all`, `default` and `lo`: at the time of writing
-# a host has no other interface, and those to come take `default`'s.
+# Parameter below /proc/sys/net, value, why. `*` stands for `all`, `default` and `lo`: a host has no other
+# interface when they are set, and those to come take `default`'s.
 TABLE: tuple[tuple[str, str, str], ...] = (
     (
         "ipv4/conf/*/rp_filter",
@@ -28,6 +28,8 @@ TABLE: tuple[tuple[str, str, str], ...] = (
     ("ipv4/conf/*/accept_redirects", "0", "routes stay as the topology says, whatever a router suggests"),
     # Linux sends an ICMP error a second to each peer, and a thousand in all; the many dials of a matrix draw
     # more than that from one router at once, and those whose answer is withheld would look filtered.
+    # One limit is the machine's and stays: an IPv4 router without a route says so five times at once to each
+    # peer, and then once a second (net.ipv4.route.error_burst; ip_error() in net/ipv4/route.c).
     ("ipv4/icmp_ratelimit", "0", "every ICMP error is sent"),
     ("ipv4/icmp_ratemask", "0", "and none counts against the limit over all peers"),
     ("ipv6/icmp/ratelimit", "0", "every ICMPv6 error is sent"),

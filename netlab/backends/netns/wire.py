@@ -77,8 +77,7 @@ def receive(sock: socket.socket) -> tuple[object, list[int]]:
         EOFError: the other end is gone.
         OSError: it is gone, with words of ours unread.
     """
-    # socket.recv_fds ignores its flags, and without MSG_CMSG_CLOEXEC every later program would have them,
-    # too.
+    # Not socket.recv_fds: it ignores its flags, and without MSG_CMSG_CLOEXEC every program would have them.
     header, ancillary, _, _ = sock.recvmsg(
         _LENGTH.size,
         socket.CMSG_LEN(_MOST_DESCRIPTORS * _INT.size),

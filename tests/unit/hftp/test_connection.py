@@ -245,6 +245,14 @@ def test_a_long_listing_gives_others_their_turn(connection: Connection, path: Pa
     assert names == sorted(names)
 
 
+def test_a_file_that_can_not_be_read_is_the_servers_failure(connection: Connection, path: Path) -> None:
+    (path / "f").chmod(0)
+    if os.access(path / "f", os.R_OK):
+        pytest.skip("root may read any file")
+    assert answer(connection, b"get_slice f 0 1\r\n") == b"199 INTERNAL SERVER ERROR\r\n"
+    assert connection.finished
+
+
 def test_one_listing_is_made_a_turn(connection: Connection) -> None:
     """Each reads the whole directory, however little comes of it."""
     connection.receive_data(b"get_file_listing\r\n" * 3)

@@ -1,0 +1,54 @@
+"""The package runs wherever a Python 3.9 is: it asks for nothing else, and starts fast."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import hftp
+from tests.hftp.serving import python
+
+SOURCES = sorted(Path(hftp.__file__).parent.glob("*.py"))
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+def test_the_syntax_is_that_of_3_9(source: Path) -> None:
+    ast.parse(source.read_text(), feature_version=(3, 9))
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+def test_only_the_standard_library_is_imported(source: Path) -> None:
+    imported = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").partition(".")[0])
+    assert imported <= sys.stdlib_module_names | {"hftp"}
+
+
+def test_a_server_imports_nothing_slow() -> None:
+    """Thirteen servers are started in one experiment. Importing typing alone takes as long as all of this."""
+    line = "import sys; from hftp.cli import main; main(['serve', '-d', '/nonexistent']); print(*sys.modules)"
+    loaded = set(python("-c", line).stdout.split())
+    assert "hftp.server" in loaded
+    assert not loaded & {
+        "typing",
+        "asyncio",
+        "threading",
+        "ssl",
+        "shutil",
+        "tempfile",
+        "dataclasses",
+        "pathlib",
+    }
+
+
+def test_the_package_gives_what_it_names() -> None:
+    for name in hftp.__all__:
+        assert getattr(hftp, name) is not None
+    with pytest.raises(AttributeError, match="nothing_like_this"):
+        _ = hftp.nothing_like_this
