@@ -795,11 +795,19 @@ class Conversation:
         return bool(poll.poll(AFTERMATH_S * 1000))
 
     def stay(self) -> None:
-        """Wait a moment for bytes or for the end, and be content if neither comes."""
+        """Wait a moment for bytes or for the end, and be content if neither comes.
+
+        To somebody who has ended it a line is sent: who no longer listens either answers it with a reset. A check
+        that has asked something sees this without more ado.
+        """
         deadline, self._deadline = self._deadline, time.monotonic() + AFTERMATH_S
         try:
             self.receive()
         except FindingError as finding:
+            if finding.result == "closed":
+                self.send(b"\r\n")
+                if self._reset_follows():
+                    raise FindingError("reset", "the connection was closed, and then reset") from finding
             if finding.result != "silent":
                 raise
         finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, Self, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast, runtime_checkable
 
 from netlab.errors import BackendUnavailableError, NetlabError
 
@@ -110,9 +110,22 @@ def backend(name: str) -> LabFactory:
     """
     if name not in BACKENDS:
         raise NetlabError(f"no backend is called {name!r}: there is {', '.join(BACKENDS)}")
-    module, _, attribute = BACKENDS[name].partition(":")
+    return cast(LabFactory, load_attribute(name, BACKENDS[name]))
+
+
+def load_attribute(backend: str, place: str) -> Any:
+    """Return something of a backend's own modules.
+
+    Args:
+        backend: whose libraries it needs.
+        place: `module:attribute`.
+
+    Raises:
+        BackendUnavailableError: a library is missing; the message names the command that installs it.
+    """
+    module, _, attribute = place.partition(":")
     try:
-        return cast(LabFactory, getattr(import_module(module), attribute))
+        return getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
-        remedy = f"pip install 'hftp-netlab[{name}]'"
-        raise BackendUnavailableError(name, f"the package {error.name} is missing", remedy) from None
+        remedy = f"pip install 'hftp-netlab[{backend}]'"
+        raise BackendUnavailableError(backend, f"the package {error.name} is missing", remedy) from None

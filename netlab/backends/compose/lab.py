@@ -17,15 +17,13 @@ from netlab.backends.compose.compose import ClashError, ComposeProject
 from netlab.backends.compose.engine import Engine, find_engine
 from netlab.backends.compose.leftovers import labels
 from netlab.backends.compose.project import ENGINE_HOST, Project, read_project
-from netlab.backends.compose.sidecar import SidecarChannel, start_sidecar
+from netlab.backends.compose.sidecar import SIDECAR_IMAGE, SidecarChannel, start_sidecar
 from netlab.errors import NetlabError
 from netlab.experiments.plan import ComposeFile
 from netlab.facts import Engine as EngineFacts
 from netlab.model import Topology
 
 PROJECT_PREFIX = "netlab-"
-
-SIDECAR_IMAGE = "hftp-client"
 
 # How many runs of one file can be up at once: each has addresses and ports of its own.
 _RUNS_AT_ONCE = 8
