@@ -797,8 +797,8 @@ class Conversation:
     def stay(self) -> None:
         """Wait a moment for bytes or for the end, and be content if neither comes.
 
-        To somebody who has ended it a line is sent: who no longer listens either answers it with a reset. A check
-        that has asked something sees this without more ado.
+        To somebody who has ended it a line is sent: who no longer listens either answers it with a reset.
+        A check that has asked something sees this without more ado.
         """
         deadline, self._deadline = self._deadline, time.monotonic() + AFTERMATH_S
         try:
