@@ -24,13 +24,15 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 .PHONY: setup
 setup: $(VENV)/.ready ## Make the virtual environment from the lock file
 
+BACKEND ?= auto
+
 .PHONY: netlab
-netlab: setup ## Run the bind-address experiment and show who can reach what, and why
-	@$(BIN)/netlab run bind-address $(ARGS)
+netlab: setup ## Run the bind-address experiment: who can reach what, and why (BACKEND=netns|compose)
+	@$(BIN)/netlab run bind-address --backend $(BACKEND) $(ARGS)
 
 .PHONY: picture
 picture: setup ## Draw the README's picture of the matrix anew
-	@$(BIN)/netlab run bind-address --svg docs/matrix.svg >/dev/null
+	@$(BIN)/netlab run bind-address --backend netns --svg docs/matrix.svg >/dev/null
 
 .PHONY: test
 test: setup ## Run every test that this machine can run

@@ -6,6 +6,7 @@ What a command needs is imported when it runs, so that `netlab --help` answers a
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: without the program's name; those of the process by default.
     """
+    # To be told to end is to end in order, with the lab taken down.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return int(commands.main(arguments, prog_name="netlab", standalone_mode=False) or ExitCode.OK)
     except click.exceptions.Exit as end:
@@ -62,7 +65,7 @@ def commands() -> None:
 
 @commands.command()
 @click.argument("experiment", default="bind-address")
-@click.option("--backend", "backend_name", default="netns", show_default=True, help="What makes the lab.")
+@click.option("--backend", "backend_name", default="netns", show_default=True, help="netns, compose or auto.")
 @click.option("--bind", "binds", multiple=True, metavar="BIND", help="Only this row. Repeatable.")
 @click.option(
     "--from", "vantages", multiple=True, metavar="VANTAGE", help="Only who dials from here. Repeatable."
@@ -86,13 +89,16 @@ def run(
     Exit code: 0 every cell was measured and is as predicted; 1 one is not as predicted; 2 a wrong option or
     file; 3 a cell was not measured; 4 the backend does not work here.
     """
-    from netlab.backends import backend
+    from netlab.backends import AUTO, backend, choose
     from netlab.experiments import load
     from netlab.experiments.plan import Selection
     from netlab.run import run as run_experiment
 
     for file in (json_file, svg_file):
         _check_writable(file)
+    if backend_name == AUTO:
+        backend_name, why = choose()
+        click.echo(f"backend {backend_name}: {why}", err=True)
     factory = backend(backend_name)
     selection = Selection(*((name,) for name in explain)) if explain else Selection(binds, vantages)
     draft = load(experiment, backend_name).only(selection)

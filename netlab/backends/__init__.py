@@ -102,6 +102,19 @@ BACKENDS = {
 }
 
 
+# Lets netlab choose: containers where an engine and the images are there, else network namespaces.
+AUTO = "auto"
+
+
+def choose() -> tuple[str, str]:
+    """Return the backend to use where none was asked for, and why that one."""
+    try:
+        why = load_attribute("compose", "netlab.backends.compose.engine:readiness")()
+    except BackendUnavailableError as error:
+        return "netns", error.why
+    return "compose", why
+
+
 def backend(name: str) -> LabFactory:
     """Return what brings up a lab of that kind: a callable from a topology to a context manager.
 

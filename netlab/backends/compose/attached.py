@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from netlab.backends.compose.engine import Engine, find_engine
+from netlab.backends.compose.engine import CLIENT_IMAGE, Engine, find_engine
 from netlab.backends.compose.leftovers import labels
 from netlab.backends.compose.project import ENGINE_HOST, PROJECT_LABEL, Project, read_project
-from netlab.backends.compose.sidecar import SIDECAR_IMAGE, SidecarChannel, start_sidecar
+from netlab.backends.compose.sidecar import SidecarChannel, start_sidecar
 from netlab.errors import NetlabError
 from netlab.facts import Engine as EngineFacts
 from netlab.model import Topology
@@ -63,7 +63,7 @@ class AttachedProject:
             LabError: the host is gone, or the program can't be started.
         """
         network = "host" if host == ENGINE_HOST else f"container:{self._project.containers[host].id}"
-        return start_sidecar(self._engine.client, SIDECAR_IMAGE, network, argv, self._labels)
+        return start_sidecar(self._engine.client, CLIENT_IMAGE, network, argv, self._labels)
 
     def __enter__(self) -> Self:
         return self

@@ -6,8 +6,11 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from docker.errors import DockerException
 
 from netlab.backends.compose.engine import Engine
 from netlab.errors import LabError
@@ -96,6 +99,7 @@ class ComposeProject:
                 errors="replace",
                 timeout=within_s,
                 check=False,
+                start_new_session=True,  # Ctrl-C is ours to handle: what is up has to come down
             )
         except subprocess.TimeoutExpired:
             raise LabError(f"docker compose {arguments[0]} took more than {within_s:.0f} s") from None
@@ -110,20 +114,12 @@ class ComposeProject:
 
     def _log(self, container: str) -> str:
         """Return the last lines that an unhealthy container wrote, if it is one that is named."""
-        done = (
-            subprocess.run(
-                ["docker", "logs", "--tail", "3", container],
-                env={**os.environ, **self.engine.environment},
-                capture_output=True,
-                text=True,
-                timeout=30,
-                check=False,
-            )
-            if container.startswith(self.name)
-            else None
-        )
-        lines = " / ".join((done.stdout + done.stderr).split("\n")).strip(" /") if done else ""
-        return f": {lines}" if lines else ""
+        if not container.startswith(self.name):
+            return ""
+        with suppress(DockerException):
+            said = self.engine.client.containers.get(container).logs(tail=3)
+            return ": " + " / ".join(said.decode(errors="replace").split("\n")).strip(" /")
+        return ""
 
 
 def _last(said: str) -> str:

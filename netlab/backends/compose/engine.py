@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from docker.errors import DockerException
+from docker.errors import DockerException, ImageNotFound
 
 import docker
 from netlab.errors import BackendUnavailableError
@@ -19,6 +19,10 @@ from netlab.errors import BackendUnavailableError
 _PRIVATE_ENGINE = Path("/run/netlab-engine/engine.json")
 # dockerd(8), --host: where an engine listens unless it is told otherwise.
 _DEFAULT_SOCKET = Path("/var/run/docker.sock")
+
+# Made by `make images`; compose.yaml takes them from the same variables.
+SERVER_IMAGE = os.environ.get("HFTP_SERVER_IMAGE", "hftp-server")
+CLIENT_IMAGE = os.environ.get("HFTP_CLIENT_IMAGE", "hftp-client")
 
 _TIMEOUT_S = 60
 
@@ -69,6 +73,22 @@ def find_engine() -> Engine:
     why = "; ".join(tried) or f"no container engine: no {_DEFAULT_SOCKET}, no DOCKER_HOST"
     remedy = "start Docker, or run 'make engine' for a private one (Debian and Ubuntu, root)"
     raise BackendUnavailableError("compose", why, remedy)
+
+
+def readiness() -> str:
+    """Return, in words, which engine a lab in containers would run on.
+
+    Raises:
+        BackendUnavailableError: there is none, or it lacks an image that the lab needs.
+    """
+    engine = find_engine()
+    for image in (SERVER_IMAGE, CLIENT_IMAGE):
+        try:
+            engine.client.images.get(image)
+        except ImageNotFound:
+            why = f"an engine answers ({engine.source}), but it has no image {image}"
+            raise BackendUnavailableError("compose", why, "make it with 'make images'") from None
+    return f"Docker {engine.version} answers ({engine.source})"
 
 
 def _candidates() -> list[_Candidate]:

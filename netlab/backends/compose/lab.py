@@ -14,10 +14,10 @@ from typing import Any, Self
 from ruamel.yaml import YAML
 
 from netlab.backends.compose.compose import ClashError, ComposeProject
-from netlab.backends.compose.engine import Engine, find_engine
+from netlab.backends.compose.engine import CLIENT_IMAGE, Engine, find_engine, readiness
 from netlab.backends.compose.leftovers import labels
 from netlab.backends.compose.project import ENGINE_HOST, Project, read_project
-from netlab.backends.compose.sidecar import SIDECAR_IMAGE, SidecarChannel, start_sidecar
+from netlab.backends.compose.sidecar import SidecarChannel, start_sidecar
 from netlab.errors import NetlabError
 from netlab.experiments.plan import ComposeFile
 from netlab.facts import Engine as EngineFacts
@@ -80,7 +80,7 @@ class ComposeLab:
             LabError: the host is gone, or the program can't be started.
         """
         network = "host" if host == ENGINE_HOST else f"container:{self._project.containers[host].id}"
-        return start_sidecar(self._engine.client, SIDECAR_IMAGE, network, argv, self._labels)
+        return start_sidecar(self._engine.client, CLIENT_IMAGE, network, argv, self._labels)
 
     def offer(self, host: str, files: Mapping[str, str]) -> None:
         """Put files into the directory that a running server serves.
@@ -93,6 +93,7 @@ class ComposeLab:
             (self._directory / host / name).write_text(content, encoding="utf-8")
 
     def __enter__(self) -> Self:
+        readiness()
         self._engine = find_engine()
         self._directory = Path(tempfile.mkdtemp(prefix="netlab-"))
         self._labels = labels(self._run, self._directory)

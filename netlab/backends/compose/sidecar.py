@@ -5,7 +5,6 @@ Nothing is asked of the other container's image: not a shell, not a Python.
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import struct
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
     import docker
-
-# Made by `make images`. All that it needs to have is a Python.
-SIDECAR_IMAGE = os.environ.get("HFTP_CLIENT_IMAGE", "hftp-client")
 
 _READ_BYTES = 1 << 16
 _SEND_WITHIN_S = 30.0
