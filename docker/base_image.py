@@ -40,12 +40,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="netlab-base-") as directory:
         sources, archive = Path(directory, "sources.list"), Path(directory, "base.tar")
         sources.write_text(source_lines(distribution))
-        _run(["mmdebstrap", *_OPTIONS, distribution.codename, str(archive), str(sources)])
-        _run(["docker", "import", "--change", 'CMD ["python3"]', str(archive), name])
+        _run(["mmdebstrap", *_OPTIONS, distribution.codename, str(archive), str(sources)], "apt works here")
+        _run(["docker", "import", "--change", 'CMD ["python3"]', str(archive), name], "the engine answers")
     sys.stdout.write(f"{name} is in the engine\n")
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], remedy: str) -> None:
     # The same packages give the same archive, whenever it is built.
     variables = {**os.environ, **environment(), "SOURCE_DATE_EPOCH": "0"}
     try:
@@ -55,7 +55,7 @@ def _run(command: list[str]) -> None:
     except FileNotFoundError:
         give_up(f"there is no {command[0]}", "try: make engine")
     if done.returncode:
-        give_up(f"{command[0]} failed: {done.stdout.strip()[-1000:]}", "see that apt works here")
+        give_up(f"{command[0]} failed: {done.stdout.strip()[-1000:]}", f"see that {remedy}")
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_serve(commands)
     _add_client_commands(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -149,6 +150,21 @@ def _add_client_command(commands: argparse._SubParsersAction[_Parser], name: str
         help="how long to wait for each piece of an answer (%(default)s)",
     )
     return command
+
+
+def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
+    from hftp.load.flags import add_flags
+
+    bench = _add_client_command(commands, "bench", "measure a server under many clients of several kinds")
+    bench.set_defaults(run=_bench)
+    add_flags(bench)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from hftp.load.command import bench
+
+    bench(options)
+    return Exit.OK
 
 
 def _get(options: argparse.Namespace) -> int:

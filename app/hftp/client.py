@@ -57,7 +57,9 @@ class Client:
         timeout_s: How long to wait for a connection, and for each piece of an answer, in seconds.
 
     Attributes:
-        server: The address that answers, for example ``198.18.1.11:19500``.
+        server: The address that answers and its port, for example ``198.18.1.11:19500``.
+        address: That address alone.
+        family: Of that address: ``socket.AF_INET`` or ``socket.AF_INET6``.
 
     Raises:
         UnknownHostError: The name has no address.
@@ -70,7 +72,10 @@ class Client:
         self.port = port
         self.timeout_s = timeout_s
         self._socket = _connect(host, port, timeout_s)
-        self.server = format_address(self._socket.getpeername())
+        self.family = int(self._socket.family)
+        peer = self._socket.getpeername()
+        self.server = format_address(peer)
+        self.address = str(peer[0])
         self._file = self._socket.makefile("rb")
         self._knows_raw: bool | None = None  # not until a server has answered
 

@@ -1,0 +1,408 @@
+"""The kinds of clients: what each asks, what it expects, and what trouble it makes.
+
+An answer's length is known before it comes, from the file's size, so that nothing needs to be parsed: it
+is counted. What begins otherwise than it should is a wrong answer; it is reported, and the connection ended.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from array import array
+from typing import TYPE_CHECKING
+
+from hftp.constants import Status
+from hftp.load.loop import READABLE, WRITABLE, clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hftp.load.loop import Loop
+    from hftp.load.shape import Shape, Target
+
+# What one recv() takes of a slice. All clients share the buffer: nobody looks at what is in it.
+_BUFFER_BYTES = 1 << 20
+_buffer = bytearray(_BUFFER_BYTES)
+_view = memoryview(_buffer)
+
+# How long a client that was turned away, or lost its connection, stays away.
+_RETRY_SECONDS = 0.1
+
+# How often a vanishing client comes back: ten of them vanish a thousand times a second.
+_VANISH_SECONDS = 0.01
+
+_TRICKLE_SECONDS = 1.0
+# The shortest line that is answered: a client that sends a byte a second has its answer after 2 seconds.
+_TRICKLED = b"x\r\n"
+
+# How much of a wrong answer is shown.
+_SHOWN_BYTES = 60
+
+# struct linger {on, 0 s}: close() sends RST.
+_RESET = struct.pack("ii", 1, 0)
+
+_OK = Status.OK.line
+
+
+class Tally:
+    """What the clients of one kind have seen.
+
+    Attributes:
+        kind: Its name.
+        latencies: From each request to the end of its answer, in seconds; the first one from connect().
+        received: Bytes of answers.
+        share: How many bytes of the file are in a byte of an answer.
+        lost: How often a server ended a connection, or took none.
+        wrong: The beginnings of wrong answers; the first few of them.
+        clients: All of this kind.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.latencies = array("d")
+        self.received = 0
+        self.share = 0.0
+        self.lost = 0
+        self.wrong: list[bytes] = []
+        self.clients: list[LoadClient] = []
+
+
+class LoadClient:
+    """A client that connects, asks, and asks again when it has its answer.
+
+    Attributes:
+        answers: How many it got.
+        asked_at: When it asked for what it waits for, in ``clock()`` seconds; 0 while it waits for nothing.
+        connected: Whether it has a connection.
+    """
+
+    def __init__(self, loop: Loop, tally: Tally, target: Target, shape: Shape) -> None:
+        self.answers = 0
+        self.asked_at = 0.0
+        self.connected = False
+        self._loop = loop
+        self._tally = tally
+        self._target = target
+        self._shape = shape
+        self._socket: socket.SocketType | None = None
+        self._request = b""
+        self._beginning = _OK  # of every answer
+        self._left = self._length = 0  # bytes of the answer that are to come; its whole length
+        self._prepare()
+        tally.clients.append(self)
+
+    # What a kind changes
+
+    def _prepare(self) -> None:
+        """Set what is asked, and how the answer begins and how long it is."""
+
+    def _connected(self) -> None:
+        self._ask()
+
+    def _answered(self) -> None:
+        self._ask()
+
+    # Connecting
+
+    def begin(self) -> None:
+        """Connect."""
+        self.asked_at = self.asked_at or clock()  # who was lost while waiting is still waiting
+        # Without socket.socket's layer of Python, which costs more than the system call.
+        sock = socket.SocketType(self._target.family, socket.SOCK_STREAM)
+        self._socket = sock
+        sock.setblocking(False)
+        code = sock.connect_ex((self._target.host, self._target.port))
+        if code not in (0, errno.EINPROGRESS):
+            self._lose()
+            return
+        self._loop.watch(sock.fileno(), WRITABLE, self._on_connected)
+
+    def _on_connected(self) -> None:
+        sock = self._open_socket()
+        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._lose()
+            return
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connected = True
+        self._loop.change(sock.fileno(), READABLE, self._reaction())
+        self._connected()
+
+    def _reaction(self) -> Callable[[], None]:
+        return self._on_readable
+
+    def end(self, reset: bool = False) -> None:
+        """Close the connection, if there is one."""
+        if self._socket is not None:
+            sock, self._socket = self._socket, None
+            self.connected = False
+            self._loop.forget(sock.fileno())
+            if reset:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            sock.close()
+
+    def _lose(self) -> None:
+        """Note that the server did not want this client, and come back later."""
+        self._tally.lost += 1
+        self.end()
+        self._loop.call_at(clock() + _RETRY_SECONDS, self.begin)
+
+    def _open_socket(self) -> socket.SocketType:
+        assert self._socket is not None, "a client reacts only while it has a connection"
+        return self._socket
+
+    # Asking
+
+    def _ask(self) -> None:
+        self.asked_at = self.asked_at or clock()
+        self._left = self._length
+        self._send(self._request)
+
+    def _send(self, text: bytes) -> None:
+        try:
+            self._open_socket().send(text)  # a line of some bytes: it fits
+        except OSError:
+            self._lose()
+
+    def _on_readable(self) -> None:
+        try:
+            count = self._open_socket().recv_into(_buffer, _BUFFER_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            count = 0
+        if not count:
+            self._lose()
+            return
+        if self._is_wrong(count):
+            self._take_wrong(bytes(_view[: min(count, _SHOWN_BYTES)]))
+            return
+        self._tally.received += count
+        self._left -= count
+        if self._left <= 0:
+            self._take_answer()
+
+    def _is_wrong(self, count: int) -> bool:
+        got = self._length - self._left
+        if count > self._left:
+            return True
+        expected = self._beginning[got : got + count]
+        return not _buffer.startswith(expected)
+
+    def _take_answer(self) -> None:
+        now = clock()
+        self._tally.latencies.append(now - self.asked_at)
+        self.asked_at = 0.0
+        self.answers += 1
+        self._answered()
+
+    def _take_wrong(self, text: bytes) -> None:
+        if len(self._tally.wrong) < 5:
+            self._tally.wrong.append(text)
+        self._lose()
+
+
+class Small(LoadClient):
+    """Asks for the size of a file: an answer of a few bytes."""
+
+    def _prepare(self) -> None:
+        self._request = b"get_metadata %b\r\n" % self._target.name.encode("ascii")
+        self._beginning = b"%b%d\r\n" % (_OK, self._target.size)
+        self._length = len(self._beginning)
+
+    def _connected(self) -> None:
+        sock = self._open_socket()
+        self._recv, self._write = sock.recv, sock.send
+        self._latencies = self._tally.latencies
+        self._ask()
+
+    def _reaction(self) -> Callable[[], None]:
+        return self._on_small
+
+    def _on_small(self) -> None:
+        """React to an answer: the hot path, for the usual case that it came in one piece."""
+        try:
+            answer = self._recv(4096)
+            if answer != self._beginning or self._left != self._length:
+                self._take_piece(answer)
+                return
+            now = clock()
+            self._latencies.append(now - self.asked_at)
+            self.asked_at = now
+            self.answers += 1
+            self._write(self._request)
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._lose()
+
+    def _take_piece(self, piece: bytes) -> None:
+        if not piece:
+            self._lose()
+            return
+        _buffer[: len(piece)] = piece
+        if self._is_wrong(len(piece)):
+            self._take_wrong(piece[:_SHOWN_BYTES])
+            return
+        self._left -= len(piece)
+        if not self._left:
+            self._take_answer()
+
+
+class RawSlices(LoadClient):
+    """Asks for slices as they are, one after another through the file."""
+
+    def _prepare(self) -> None:
+        self._size = min(self._shape.slice_bytes, self._target.size)
+        self._offset = -self._size
+        self._beginning = b"%bContent-Length: %d\r\n\r\n" % (_OK, self._size)
+        self._length = len(self._beginning) + self._size
+        self._tally.share = self._size / self._length
+
+    def _ask(self) -> None:
+        self._offset += self._size
+        if self._offset + self._size > self._target.size:
+            self._offset = 0
+        self._request = self._slice_request()
+        super()._ask()
+
+    def _slice_request(self) -> bytes:
+        return b"get_slice %b %d %d raw\r\n" % (self._target.name.encode("ascii"), self._offset, self._size)
+
+
+class Base64Slices(RawSlices):
+    """Asks for slices in base64."""
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self._beginning = _OK
+        self._length = len(_OK) + (self._size + 2) // 3 * 4 + 2
+        self._tally.share = self._size / self._length
+
+    def _slice_request(self) -> bytes:
+        return b"get_slice %b %d %d\r\n" % (self._target.name.encode("ascii"), self._offset, self._size)
+
+
+class Connecting(Small):
+    """Connects, gives one command, says goodbye, waits for the end, and connects again."""
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self._request += b"quit\r\n"
+        self._beginning += _OK
+        self._length = len(self._beginning)
+
+    def _reaction(self) -> Callable[[], None]:
+        return self._on_readable_or_end
+
+    def _on_readable_or_end(self) -> None:
+        if self._left:
+            self._on_readable()
+        elif self._has_ended():
+            self.end()
+            self.begin()
+
+    def _has_ended(self) -> bool:
+        try:
+            return not self._open_socket().recv(16)
+        except OSError:
+            return True
+
+    def _answered(self) -> None:
+        """Wait for the end."""
+
+
+class Idle(Small):
+    """Connects and asks nothing, until shortly before the end: is it still served?"""
+
+    def _connected(self) -> None:
+        self.asked_at = 0.0
+        patience_s = min(self._shape.answer_patience_s, self._shape.seconds / 4)
+        self._loop.call_at(max(clock(), self._loop.ends_at - patience_s), self._ask_at_last)
+
+    def _reaction(self) -> Callable[[], None]:
+        return self._on_readable
+
+    def _ask_at_last(self) -> None:
+        if self.connected:
+            self._ask()
+
+    def _answered(self) -> None:
+        """Ask nothing more."""
+
+
+class NeverReading(LoadClient):
+    """Asks for the whole file, and reads none of it."""
+
+    def _prepare(self) -> None:
+        name = self._target.name.encode("ascii")
+        self._request = b"get_slice %b 0 %d raw\r\n" % (name, self._target.size)
+
+    def _connected(self) -> None:
+        self._ask()
+        self.asked_at = 0.0  # it does not wait
+        # Neither for bytes: only the connection's end is an event, and poll() tells that always.
+        self._loop.change(self._open_socket().fileno(), 0, self._lose)
+
+
+class Trickling(LoadClient):
+    """Sends a byte a second."""
+
+    def _prepare(self) -> None:
+        self._beginning = Status.NO_SUCH_COMMAND.line
+        self._length = len(self._beginning)
+
+    def _connected(self) -> None:
+        self._left = self._length
+        self._trickle(self._open_socket(), 0)
+
+    def _trickle(self, sock: socket.SocketType, at: int) -> None:
+        if sock is not self._socket:  # lost meanwhile
+            return
+        if not at:
+            self.asked_at = clock()
+        self._send(_TRICKLED[at : at + 1])
+        following = (at + 1) % len(_TRICKLED)
+        self._loop.call_at(clock() + _TRICKLE_SECONDS, lambda: self._trickle(sock, following))
+
+    def _answered(self) -> None:
+        self._left = self._length
+
+
+class Vanishing(LoadClient):
+    """Asks for the whole file and is gone, again and again: at once, at the first bytes, by RST or by FIN.
+
+    Its answers are the times it vanished.
+    """
+
+    def _prepare(self) -> None:
+        name = self._target.name.encode("ascii")
+        self._request = b"get_slice %b 0 %d raw\r\n" % (name, self._target.size)
+        self._beginning = b"%bContent-Length: %d\r\n\r\n" % (_OK, self._target.size)
+        self._length = len(self._beginning) + self._target.size
+
+    def _connected(self) -> None:
+        self._ask()
+        self.asked_at = 0.0
+        if self.answers % 3 == 0:  # before the server has accepted it, perhaps
+            self._vanish()
+
+    def _on_readable(self) -> None:
+        self._vanish()
+
+    def _vanish(self) -> None:
+        self.end(reset=self.answers % 2 == 0)
+        self.answers += 1
+        self._loop.call_at(clock() + _VANISH_SECONDS, self.begin)
+
+
+KINDS: dict[str, type[LoadClient]] = {
+    "small": Small,
+    "raw": RawSlices,
+    "base64": Base64Slices,
+    "connect": Connecting,
+    "idle": Idle,
+    "never-reading": NeverReading,
+    "trickling": Trickling,
+    "vanishing": Vanishing,
+}
