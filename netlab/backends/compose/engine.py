@@ -55,7 +55,7 @@ class _Candidate:
 
 
 def find_engine() -> Engine:
-    """Return the engine to use: the one that DOCKER_HOST names, else the machine's own, else the private one.
+    """Return the engine to use: the one that DOCKER_HOST names, else the private one, else the machine's own.
 
     Raises:
         BackendUnavailableError: none answers, or there is no Compose.
@@ -96,10 +96,10 @@ def _candidates() -> list[_Candidate]:
     if chosen:
         return [_Candidate(chosen, {}, (), f"DOCKER_HOST={chosen}")]
     found = []
-    if _DEFAULT_SOCKET.exists():
-        found.append(_Candidate(f"unix://{_DEFAULT_SOCKET}", {}, (), str(_DEFAULT_SOCKET)))
     if (private := _private_engine()) is not None:
         found.append(private)
+    if _DEFAULT_SOCKET.exists():
+        found.append(_Candidate(f"unix://{_DEFAULT_SOCKET}", {}, (), str(_DEFAULT_SOCKET)))
     return found
 
 
