@@ -24,13 +24,15 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 .PHONY: setup
 setup: $(VENV)/.ready ## Make the virtual environment from the lock file
 
+BACKEND ?= auto
+
 .PHONY: netlab
-netlab: setup ## Run the bind-address experiment and show who can reach what, and why
-	@$(BIN)/netlab run bind-address $(ARGS)
+netlab: setup ## Run the bind-address experiment: who can reach what, and why (BACKEND=netns|compose)
+	@$(BIN)/netlab run bind-address --backend $(BACKEND) $(ARGS)
 
 .PHONY: picture
 picture: setup ## Draw the README's picture of the matrix anew
-	@$(BIN)/netlab run bind-address --svg docs/matrix.svg >/dev/null
+	@$(BIN)/netlab run bind-address --backend netns --svg docs/matrix.svg >/dev/null
 
 .PHONY: test
 test: setup ## Run every test that this machine can run
@@ -38,14 +40,15 @@ test: setup ## Run every test that this machine can run
 
 .PHONY: lint
 lint: setup ## Check style and types (ruff, mypy --strict)
-	@$(BIN)/ruff format --check app netlab tests
-	@$(BIN)/ruff check app netlab tests
+	@$(BIN)/ruff format --check app docker netlab tests
+	@$(BIN)/ruff check app docker netlab tests
 	@$(BIN)/mypy
+	@cd docker && ../$(BIN)/mypy --strict --config-file= *.py
 
 .PHONY: format
 format: setup ## Rewrite the code in the project's format
-	@$(BIN)/ruff format app netlab tests
-	@$(BIN)/ruff check --fix app netlab tests
+	@$(BIN)/ruff format app docker netlab tests
+	@$(BIN)/ruff check --fix app docker netlab tests
 
 .PHONY: engine
 engine: ## Start a private container engine, where there is none (Debian, Ubuntu; root)
@@ -73,4 +76,4 @@ lock: setup ## Write requirements.lock anew from pyproject.toml
 .PHONY: clean
 clean: ## Remove the virtual environment and caches
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
-	@find app netlab tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find app docker netlab tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -560,6 +560,7 @@ def resolution(name: str) -> Json:
 AT_ONCE = 64
 THREAD_STACK_BYTES = 512 * 1024  # a resolver's plug-ins (nsswitch.conf(5)) need some
 ANSWER_LIMIT_BYTES = 65536
+AFTERMATH_S = 0.3  # for what follows at once, on any network that a person would wait for
 LEAVE_S = 0.5  # for a server to take note of `quit`; the verdict is known by then
 
 IP_RECVERR, IPV6_RECVERR = 11, 25  # linux/in.h, linux/in6.h
@@ -777,11 +778,40 @@ class Conversation:
         """Wait for more bytes and keep them in `received`."""
         data = self._bounded(lambda: self._sock.recv(4096))
         if not data:
-            raise FindingError("closed", f"the connection was closed after {amount(self._total)}")
+            result = "reset" if self._reset_follows() else "closed"
+            raise FindingError(result, f"the connection was {result} after {amount(self._total)}")
         self._total += len(data)
         if self._total > ANSWER_LIMIT_BYTES:
             raise FindingError("wrong", f"more than {ANSWER_LIMIT_BYTES} bytes came")
         self.received += data
+
+    def _reset_follows(self) -> bool:
+        """Whether an RST follows the FIN: the other end has hung up without reading what it was sent.
+
+        Which of the two comes first is chance; that both come is not (RFC 1122, 4.2.2.13).
+        """
+        poll = select.poll()
+        poll.register(self._sock, 0)  # POLLERR and POLLHUP come unasked
+        return bool(poll.poll(AFTERMATH_S * 1000))
+
+    def stay(self) -> None:
+        """Wait a moment for bytes or for the end, and be content if neither comes.
+
+        To somebody who has ended it a line is sent: who no longer listens either answers it with a reset.
+        A check that has asked something sees this without more ado.
+        """
+        deadline, self._deadline = self._deadline, time.monotonic() + AFTERMATH_S
+        try:
+            self.receive()
+        except FindingError as finding:
+            if finding.result == "closed":
+                self.send(b"\r\n")
+                if self._reset_follows():
+                    raise FindingError("reset", "the connection was closed, and then reset") from finding
+            if finding.result != "silent":
+                raise
+        finally:
+            self._deadline = deadline
 
     def line(self) -> bytes:
         """Return the next line, without its CRLF."""
@@ -876,7 +906,8 @@ def leave_hftp(talk: Conversation) -> None:
 
 
 def check_tcp(talk: Conversation, wanted: Json) -> str:
-    """That it connected is enough."""
+    """That it connected is enough, if it stays so: a proxy with nothing behind it hangs up at once."""
+    talk.stay()
     return "nothing was asked"
 
 

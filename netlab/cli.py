@@ -6,6 +6,7 @@ What a command needs is imported when it runs, so that `netlab --help` answers a
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,8 +19,10 @@ from netlab import __version__
 from netlab.errors import ExitCode, NetlabError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from netlab.matrix import Matrix
-    from netlab.run import Progress
+    from netlab.measure import Progress
 
 # The SVG's width in characters: what a README still shows at a readable size.
 _PICTURE_COLUMNS = 100
@@ -31,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: without the program's name; those of the process by default.
     """
+    # To be told to end is to end in order, with the lab taken down.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return int(commands.main(arguments, prog_name="netlab", standalone_mode=False) or ExitCode.OK)
     except click.exceptions.Exit as end:
@@ -60,7 +65,7 @@ def commands() -> None:
 
 @commands.command()
 @click.argument("experiment", default="bind-address")
-@click.option("--backend", "backend_name", default="netns", show_default=True, help="What makes the lab.")
+@click.option("--backend", "backend_name", default="netns", show_default=True, help="netns, compose or auto.")
 @click.option("--bind", "binds", multiple=True, metavar="BIND", help="Only this row. Repeatable.")
 @click.option(
     "--from", "vantages", multiple=True, metavar="VANTAGE", help="Only who dials from here. Repeatable."
@@ -84,17 +89,21 @@ def run(
     Exit code: 0 every cell was measured and is as predicted; 1 one is not as predicted; 2 a wrong option or
     file; 3 a cell was not measured; 4 the backend does not work here.
     """
-    from netlab.backends import backend
+    from netlab.backends import AUTO, backend, choose
     from netlab.experiments import load
+    from netlab.experiments.plan import Selection
     from netlab.run import run as run_experiment
 
     for file in (json_file, svg_file):
         _check_writable(file)
+    if backend_name == AUTO:
+        backend_name, why = choose()
+        click.echo(f"backend {backend_name}: {why}", err=True)
     factory = backend(backend_name)
-    chosen = load(experiment)
-    chosen = chosen.only(*((name,) for name in explain)) if explain else chosen.only(binds, vantages)
+    selection = Selection(*((name,) for name in explain)) if explain else Selection(binds, vantages)
+    draft = load(experiment, backend_name).only(selection)
     with _progress() as progress:
-        matrix = run_experiment(chosen, backend_name, factory, progress)
+        matrix = run_experiment(draft, backend_name, factory, progress)
     _show(matrix, explain=bool(explain), talk=json_file == "-")
     if json_file is not None:
         _write_json(matrix, json_file)
@@ -128,14 +137,22 @@ def _progress() -> Iterator[Progress]:
 
 
 def _show(matrix: Matrix, *, explain: bool, talk: bool) -> None:
-    from rich.console import Console
-
     from netlab.report.explain import explanation
     from netlab.report.screen import screen
 
-    console = Console(stderr=talk, highlight=False)
-    ascii_only = not console.encoding.lower().startswith("utf")
-    console.print(explanation(matrix.cells[0]) if explain else screen(matrix, ascii_only=ascii_only))
+    console = _console(to_stderr=talk)
+    whole = screen(matrix, ascii_only=_ascii_only(console))
+    console.print(explanation(matrix.cells[0]) if explain else whole)
+
+
+def _console(*, to_stderr: bool) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=to_stderr, highlight=False)
+
+
+def _ascii_only(console: Console) -> bool:
+    return not console.encoding.lower().startswith("utf")
 
 
 def _write_json(matrix: Matrix, file: str) -> None:
@@ -164,6 +181,71 @@ def _write(file: str, text: str) -> None:
             out.write(text)
     except OSError as error:
         raise NetlabError(f"{file}: {error.strerror}") from None
+
+
+@commands.command()
+@click.option(
+    "--compose", "project", required=True, metavar="FILE|PROJECT", help="A running Compose project."
+)
+@click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON; - is standard output.")
+@click.option("--strict", is_flag=True, help="Fail if a dial was not measured, or came out unexpected.")
+def scan(project: str, json_file: str | None, strict: bool) -> ExitCode:
+    """Say who reaches what in a lab that runs already, and change nothing in it.
+
+    Finds every listening socket of the project, whatever its images, dials each from every container and from
+    the host, and says what is exposed beyond this machine.
+
+    Exit code: 0; with --strict, 1 if a dial was not as predicted, 3 if one was not measured. 2 for a project
+    that does not run, 4 without an engine.
+    """
+    from netlab.backends import load_attribute
+    from netlab.matrix import exit_code
+    from netlab.report.exposure import exposure, scan_record
+    from netlab.scan import scan as scan_lab
+
+    _check_writable(json_file)
+    lab = load_attribute("compose", "netlab.backends.compose.attached:AttachedProject")(project)
+    with lab, _progress() as progress:
+        found = scan_lab(lab, progress)
+    console = _console(to_stderr=json_file == "-")
+    console.print(exposure(found, lab.name, ascii_only=_ascii_only(console)))
+    if json_file is not None:
+        _write(json_file, json.dumps(scan_record(found, lab.name), indent=1) + "\n")
+    return exit_code(found.cells) if strict else ExitCode.OK
+
+
+@commands.command("ls")
+def list_runs() -> ExitCode:
+    """List what runs of netlab have on the container engine, also those that were killed."""
+    from netlab.backends import load_attribute
+
+    engine = load_attribute("compose", "netlab.backends.compose.engine:find_engine")()
+    leftovers = load_attribute("compose", "netlab.backends.compose.leftovers:find_leftovers")(engine)
+    for left in leftovers:
+        state = f"running, process {left.process}" if left.alive else "left behind"
+        click.echo(f"{left.run}: {state}: {len(left.containers)} containers, {len(left.networks)} networks")
+    if not leftovers:
+        click.echo("no run of netlab has anything on the engine", err=True)
+    return ExitCode.OK
+
+
+@commands.command()
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
+def down(runs: tuple[str, ...]) -> ExitCode:
+    """Remove what killed runs left on the container engine; or the RUNs that are named, running or not."""
+    from netlab.backends import load_attribute
+
+    engine = load_attribute("compose", "netlab.backends.compose.engine:find_engine")()
+    remove = load_attribute("compose", "netlab.backends.compose.leftovers:remove")
+    leftovers = load_attribute("compose", "netlab.backends.compose.leftovers:find_leftovers")(engine)
+    unknown = set(runs) - {left.run for left in leftovers}
+    if unknown:
+        raise NetlabError(f"there is no run {', '.join(sorted(unknown))}: 'netlab ls' lists them")
+    for left in leftovers:
+        if left.run in runs or not (runs or left.alive):
+            remove(engine, left)
+            click.echo(f"{left.run}: removed")
+    return ExitCode.OK
 
 
 @commands.command()

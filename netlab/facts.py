@@ -125,3 +125,43 @@ def read_facts(host: str, answer: object) -> Facts:
         AgentError: a field is missing or of another form.
     """
     return read_answer(Facts, host, "facts", answer)
+
+
+# --- What a container engine adds ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A published port: what is dialled at an address of the engine's machine is led to a container.
+
+    Attributes:
+        address: where on the engine's machine; a wildcard means any address of its family.
+        port: the port there.
+        host: the container's name as a host of the lab.
+        inside: the port in the container.
+    """
+
+    address: IPv4Address | IPv6Address
+    port: int
+    host: str
+    inside: int
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What a container engine adds to the networks that it makes, as its API tells.
+
+    Attributes:
+        host: the engine's own machine, as a host of the lab.
+        version: such as `26.1.5`.
+        filters_ipv6: whether it keeps its bridges apart, and publishes by NAT, for IPv6 too: since 27, before
+            only if told to (`ip6tables`, an experimental feature).
+        internal: the names of the networks that have no way out.
+        publications: every published TCP port.
+    """
+
+    host: str
+    version: str
+    filters_ipv6: bool
+    internal: tuple[str, ...] = ()
+    publications: tuple[Publication, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from netlab.errors import ExitCode
@@ -45,7 +45,13 @@ class Matrix:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What a command that ran it ends with: a cell that was not measured is never a success."""
-        if self.disagreements:
-            return ExitCode.DISAGREES
-        return ExitCode.NOT_MEASURED if self.not_measured else ExitCode.OK
+        """What a command that ran it ends with."""
+        return exit_code(self.cells)
+
+
+def exit_code(cells: Iterable[Cell]) -> ExitCode:
+    """Return what a command ends with: a cell that was not measured is never a success."""
+    states = {(cell.measured, cell.agrees) for cell in cells}
+    if (True, False) in states:
+        return ExitCode.DISAGREES
+    return ExitCode.NOT_MEASURED if (False, False) in states else ExitCode.OK

@@ -131,10 +131,17 @@ class Bind:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a vantage dials: `name` is the column's title, `address` what is given to the resolver."""
+    """What a vantage dials.
+
+    Attributes:
+        name: the column's title.
+        address: the name or address that is given to the resolver.
+        port: the TCP port, where it is not the service's own: a published one.
+    """
 
     name: str
     address: str
+    port: int | None = None
 
 
 class Verdict(enum.StrEnum):

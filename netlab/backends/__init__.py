@@ -6,15 +6,17 @@ Everything else (agent, predictor, matrix, reports) is the same over all of them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast, runtime_checkable
 
-from netlab.errors import NetlabError
+from netlab.errors import BackendUnavailableError, NetlabError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from netlab.experiments import ComposeFile
+    from netlab.facts import Engine
     from netlab.model import Topology
 
 
@@ -46,6 +48,14 @@ class Lab(Protocol):
     """A running lab, as a context manager: on leaving it, nothing of it is left."""
 
     @property
+    def topology(self) -> Topology:
+        """The hosts and networks that are up."""
+
+    @property
+    def engine(self) -> Engine | None:
+        """What a container engine adds to the network, where one made it."""
+
+    @property
     def hosts(self) -> tuple[str, ...]:
         """The names of the hosts, as in the topology."""
 
@@ -70,12 +80,39 @@ class Lab(Protocol):
     ) -> None: ...
 
 
-LabFactory = Callable[["Topology"], Lab]
+@runtime_checkable
+class ServingLab(Lab, Protocol):
+    """A lab in which the services under test run already."""
+
+    def offer(self, host: str, files: Mapping[str, str]) -> None:
+        """Give a running service files to serve.
+
+        Args:
+            host: whose service.
+            files: content by name.
+        """
+
+
+LabFactory = Callable[["Topology | ComposeFile"], Lab]
 
 # name -> "module:class", imported on use, so that no backend's libraries are needed for another's.
 BACKENDS = {
     "netns": "netlab.backends.netns:NetnsLab",
+    "compose": "netlab.backends.compose:ComposeLab",
 }
+
+
+# Lets netlab choose: containers where an engine and the images are there, else network namespaces.
+AUTO = "auto"
+
+
+def choose() -> tuple[str, str]:
+    """Return the backend to use where none was asked for, and why that one."""
+    try:
+        why = load_attribute("compose", "netlab.backends.compose.engine:readiness")()
+    except BackendUnavailableError as error:
+        return "netns", error.why
+    return "compose", why
 
 
 def backend(name: str) -> LabFactory:
@@ -84,8 +121,24 @@ def backend(name: str) -> LabFactory:
     Raises:
         NetlabError: no such backend; the message lists those that there are.
     """
+    if name not in BACKENDS:
+        raise NetlabError(f"no backend is called {name!r}: there is {', '.join(BACKENDS)}")
+    return cast(LabFactory, load_attribute(name, BACKENDS[name]))
+
+
+def load_attribute(backend: str, place: str) -> Any:
+    """Return something of a backend's own modules.
+
+    Args:
+        backend: whose libraries it needs.
+        place: `module:attribute`.
+
+    Raises:
+        BackendUnavailableError: a library is missing; the message names the command that installs it.
+    """
+    module, _, attribute = place.partition(":")
     try:
-        module, _, attribute = BACKENDS[name].partition(":")
-    except KeyError:
-        raise NetlabError(f"no backend is called {name!r}: there is {', '.join(BACKENDS)}") from None
-    return cast(LabFactory, getattr(import_module(module), attribute))
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        remedy = f"pip install 'hftp-netlab[{backend}]'"
+        raise BackendUnavailableError(backend, f"the package {error.name} is missing", remedy) from None

@@ -1,47 +1,121 @@
 """Experiments: a lab, a service, the binds to try, and who dials what.
 
-`load` finds one by name or by file, reads it (`schema`) and works out the hosts and addresses (`expand`).
+`load` finds one by name or by file and reads it (`schema`). Where the file describes the lab, `topology`
+works it out; where a Compose file does, it is known once it is up. Then `expand` works out what each dial is.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
 from netlab.errors import NetlabError
 from netlab.experiments.expand import expand
-from netlab.experiments.plan import Experiment, Headline, Service, Vantage
-from netlab.experiments.schema import read
+from netlab.experiments.plan import EVERYTHING, ComposeFile, Experiment, Selection
+from netlab.experiments.schema import ComposeExperimentSection, Document, read
+from netlab.experiments.topology import describe
+from netlab.facts import Engine
+from netlab.model import Topology
 
-__all__ = ["Experiment", "Headline", "Service", "Vantage", "load", "shipped"]
+__all__ = ["ComposeFile", "Draft", "Experiment", "load", "shipped"]
 
 # An experiment is a page of text; a file much larger than this is something else.
 _LIMIT_BYTES = 1 << 20
 
 
+@dataclass(frozen=True)
+class Draft:
+    """An experiment whose lab is not up yet.
+
+    Attributes:
+        name: the experiment's.
+        document: its validated file.
+        folder: what a Compose file that it names is relative to.
+        selection: the part of the matrix that is wanted.
+    """
+
+    name: str
+    document: Document
+    folder: Path
+    selection: Selection = EVERYTHING
+
+    @cached_property
+    def lab(self) -> Topology | ComposeFile:
+        """What a backend is asked to bring up."""
+        said = self.document.experiment
+        if not isinstance(said, ComposeExperimentSection):
+            return describe(self.document, said)
+        file = self.folder / said.compose
+        if not file.is_file():
+            raise self.document.error(("compose",), f"there is no file {file}")
+        return ComposeFile(file, tuple(bind.host for bind in said.binds.values()))
+
+    def only(self, selection: Selection) -> Draft:
+        """Return the experiment with a part of its matrix.
+
+        Raises:
+            NetlabError: a name that the experiment does not have; the message lists those that it has.
+        """
+        said = self.document.experiment
+        selection.check("bind", selection.binds, said.binds)
+        selection.check("vantage", selection.vantages, said.vantages)
+        for vantage in selection.vantages or said.vantages:
+            selection.check(f"target of {vantage}", selection.targets, said.vantages[vantage])
+        return replace(self, selection=selection)
+
+    def on(self, topology: Topology, engine: Engine | None = None) -> Experiment:
+        """Return the experiment, worked out for a lab.
+
+        Args:
+            topology: the lab's.
+            engine: what a container engine adds to it, where there is one.
+
+        Raises:
+            ExperimentError: the file names something that the lab does not have.
+        """
+        return expand(self.name, self.document, topology, engine).only(self.selection)
+
+
 def shipped() -> tuple[str, ...]:
     """Return the names of the experiments that come with netlab."""
-    entries = resources.files(__package__).iterdir()
-    return tuple(sorted(entry.name[: -len(".yaml")] for entry in entries if entry.name.endswith(".yaml")))
+    files = (entry.name for entry in resources.files(__package__).iterdir())
+    return tuple(sorted({name.split(".")[0] for name in files if name.endswith(".yaml")}))
 
 
-def load(name: str) -> Experiment:
+def load(name: str, backend: str = "netns") -> Draft:
     """Return the experiment of that name, or in that file.
 
     Args:
         name: one of `shipped()`, or a path to a YAML file.
+        backend: a shipped experiment may have a file of its own for it.
 
     Raises:
         ExperimentError: the file says something that can't be followed.
         NetlabError: there is no such experiment, or the file can't be read.
     """
-    if name in shipped():
-        text = resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-        return expand(name, read(f"{name}.yaml", text))
-    return expand(Path(name).stem, read(name, _text(name)))
+    draft = _load_shipped(name, backend) if name in shipped() else _load_file(name)
+    if isinstance(draft.lab, Topology):
+        draft.on(draft.lab)  # what is wrong with it shows before anything is brought up
+    return draft
 
 
-def _text(name: str) -> str:
+def _load_shipped(name: str, backend: str) -> Draft:
+    folder = resources.files(__package__)
+    own = f"{name}.{backend}.yaml"
+    file = own if folder.joinpath(own).is_file() else f"{name}.yaml"
+    text = folder.joinpath(file).read_text(encoding="utf-8")
+    return Draft(name, read(file, text), _home())
+
+
+def _home() -> Path:
+    """Return where the project's compose.yaml is: in the installed package, or on top of a checkout."""
+    package = Path(__file__).parent.parent
+    return package if (package / "compose.yaml").is_file() else package.parent
+
+
+def _load_file(name: str) -> Draft:
     path = Path(name)
     if path.suffix not in {".yaml", ".yml"}:
         raise NetlabError(
@@ -50,8 +124,9 @@ def _text(name: str) -> str:
     try:
         if path.stat().st_size > _LIMIT_BYTES:
             raise NetlabError(f"{name}: larger than {_LIMIT_BYTES >> 20} MiB: this is no experiment")
-        return path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise NetlabError(f"{name}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise NetlabError(f"{name}: not UTF-8 text (byte {error.start})") from None
+    return Draft(path.stem, read(name, text), path.parent)

@@ -1,4 +1,4 @@
-"""From what an experiment's file says to hosts, addresses, routes and dials.
+"""From what an experiment's file asks, and a lab, to binds, vantages and what each dials.
 
 The file names things; here each name is looked up, and one that leads nowhere is an error at its line.
 """
@@ -6,200 +6,66 @@ The file names things; here each name is looked up, and one that leads nowhere i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from ipaddress import (
-    IPv4Address,
-    IPv4Interface,
-    IPv6Address,
-    IPv6Interface,
-    ip_address,
-    ip_network,
-)
+from collections.abc import Iterable, Mapping
 
 from netlab.experiments.plan import SERVER, Experiment, Headline, Service, Vantage
-from netlab.experiments.schema import (
-    Document,
-    ExperimentSection,
-    HostSection,
-    Path,
-    RouteSection,
-)
-from netlab.model import (
-    Bind,
-    Host,
-    IPAddress,
-    IPInterface,
-    IPNetwork,
-    Link,
-    NameEntry,
-    Network,
-    Route,
-    Target,
-    Topology,
-)
+from netlab.experiments.schema import Document, ExperimentSection, Path, TargetSection, check_known
+from netlab.facts import Engine, Publication
+from netlab.model import Bind, Link, Target, Topology
 
-_ANYWHERE = "anywhere"
-_SERVERS = "servers"
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-# What a Debian host says of itself in /etc/hosts (Debian Reference, 5.1.1: the hostname is 127.0.1.1).
-_LOOPBACK4, _OWN_NAME, _LOOPBACK6 = (ip_address(text) for text in ("127.0.0.1", "127.0.1.1", "::1"))
 
 
-def expand(name: str, document: Document) -> Experiment:
-    """Work out an experiment.
+def expand(name: str, document: Document, topology: Topology, engine: Engine | None = None) -> Experiment:
+    """Work out an experiment for a lab.
 
     Args:
         name: the experiment's.
         document: its validated file.
+        topology: the lab's.
+        engine: what a container engine adds to it, where there is one.
 
     Raises:
-        ExperimentError: a name leads nowhere, or two things are given the same one.
+        ExperimentError: a name leads nowhere.
     """
-    return _Expansion(document).experiment(name)
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A host before its routes and names are known: where its section stands, and its links."""
-
-    path: Path
-    section: HostSection
-    links: tuple[Link, ...]
-
-    def on(self, network: str) -> tuple[IPAddress, ...]:
-        return tuple(iface.ip for link in self.links if link.network == network for iface in link.addresses)
+    return _Expansion(document, topology, engine).experiment(name)
 
 
 class _Expansion:
-    def __init__(self, document: Document) -> None:
-        self.document = document
-        self.said: ExperimentSection = document.experiment
-        self.networks = {name: Network(name, n.ipv4, n.ipv6) for name, n in self.said.networks.items()}
-        self.servers = self._places_of_servers()
-        self.places = {**self._places_of_others(), **self.servers}
-        self._check_numbers()
-        self._known(("names",), "network", self.said.names, self.networks)
+    def __init__(self, document: Document, topology: Topology, engine: Engine | None) -> None:
+        self.document, self.topology, self.engine = document, topology, engine
+        self.said = document.experiment
+        self.hosts = {host.name: host for host in topology.hosts}
 
     def experiment(self, name: str) -> Experiment:
-        binds = tuple(self._bind(bind) for bind in self.said.binds)
-        vantages = tuple(self._vantage(vantage) for vantage in self.said.vantages)
-        service = self.said.service
         return Experiment(
             name=name,
             title=self.said.title,
-            topology=Topology(tuple(self.networks.values()), tuple(map(self._host, self.places))),
-            service=Service(
-                command=tuple(service.command),
-                v6only=tuple(service.options.v6only),
-                device=tuple(service.options.device),
-                port=service.port,
-                check=service.check,
-            ),
-            binds=binds,
-            vantages=vantages,
+            topology=self.topology,
+            service=self._service(),
+            binds=tuple(self._bind(bind) for bind in self.said.binds),
+            vantages=tuple(self._vantage(vantage) for vantage in self.said.vantages),
             headline=self._headline(),
+            patience_s=self.said.patience_s,
         )
 
-    # --- Hosts -------------------------------------------------------------------------------------------
-
-    def _places_of_servers(self) -> dict[str, _Place]:
-        places: dict[str, _Place] = {}
-        for index, (bind, section) in enumerate(self.said.binds.items()):
-            if section.host in places or section.host in self.said.hosts:
-                raise self.document.error(("binds", bind, "host"), f"a second host called {section.host!r}")
-            number = self.said.servers.number + index
-            if number > 254:
-                raise self.document.error(
-                    ("servers", "number"), f"the host of {bind} would be numbered {number}"
-                )
-            places[section.host] = self._place(("servers",), self.said.servers, number)
-        return places
-
-    def _places_of_others(self) -> dict[str, _Place]:
-        return {
-            name: self._place(("hosts", name), section, section.number)
-            for name, section in self.said.hosts.items()
-        }
-
-    def _place(self, path: Path, section: HostSection, number: int) -> _Place:
-        for index, network in enumerate(section.networks):
-            self._known((*path, "networks", index), "network", network, self.networks)
-        links = tuple(
-            Link(f"eth{index}", network, _addresses(self.networks[network], number))
-            for index, network in enumerate(section.networks)
+    def _service(self) -> Service:
+        said = self.said
+        if not isinstance(said, ExperimentSection):
+            return Service(said.service.port, said.service.check)
+        options = said.service.options
+        return Service(
+            port=said.service.port,
+            check=said.service.check,
+            command=tuple(said.service.command),
+            v6only=tuple(options.v6only),
+            device=tuple(options.device),
         )
-        return _Place(path, section, links)
-
-    def _check_numbers(self) -> None:
-        taken: dict[IPAddress, str] = {}
-        for name, place in self.places.items():
-            for link in place.links:
-                for iface in link.addresses:
-                    other = taken.setdefault(iface.ip, name)
-                    if other != name:
-                        problem = f"{name} and {other} would both be {iface.ip} on {link.network}"
-                        raise self.document.error((*place.path, "number"), problem)
-
-    def _host(self, name: str) -> Host:
-        place = self.places[name]
-        section = place.section
-        return Host(
-            name=name,
-            links=place.links,
-            routes=tuple(
-                route
-                for index, said in enumerate(section.routes)
-                for route in self._routes(name, index, said)
-            ),
-            forwards=section.forwards,
-            names=tuple(self._names(name, directory=section.names)),
-        )
-
-    def _routes(self, name: str, index: int, said: RouteSection) -> Iterable[Route]:
-        place = self.places[name]
-        path = (*place.path, "routes", index)
-        self._known((*path, "to"), "network", said.to, {_ANYWHERE, *self.networks})
-        self._known((*path, "via"), "host", said.via, {_SERVERS, *self.places})
-        if said.via == _SERVERS:
-            return self._routes_by_servers(place, path, said.to)
-        hops = _neighbours(place, self.places[said.via])
-        if not hops:
-            raise self.document.error((*path, "via"), f"{said.via} is on no network of {name}")
-        return [
-            Route(d, hop) for d in self._destinations(said.to) for hop in hops if hop.version == d.version
-        ]
-
-    def _routes_by_servers(self, place: _Place, path: Path, network: str) -> Iterable[Route]:
-        """Yield a route to each server's own address on the network, by the server itself."""
-        for server in self.servers.values():
-            hops = _neighbours(place, server)
-            if not hops or not server.on(network):
-                raise self.document.error(path, "the servers are not on both networks")
-            for address in server.on(network):
-                yield from (Route(ip_network(address), hop) for hop in hops if hop.version == address.version)
-
-    def _destinations(self, to: str) -> Sequence[IPNetwork]:
-        if to == _ANYWHERE:
-            return [ip_network("0.0.0.0/0"), ip_network("::/0")]
-        network = self.networks[to]
-        return [prefix for prefix in (network.ipv4, network.ipv6) if prefix is not None]
-
-    def _names(self, own: str, *, directory: bool) -> Iterable[NameEntry]:
-        """Yield a host's /etc/hosts: what Debian writes there, then the lab's directory."""
-        yield NameEntry(_LOOPBACK4, ("localhost",))
-        yield NameEntry(_OWN_NAME, (own,))
-        yield NameEntry(_LOOPBACK6, ("localhost", "ip6-localhost", "ip6-loopback"))
-        if directory:
-            for name, place in self.places.items():
-                if name != own:
-                    yield from (NameEntry(address, (name,)) for address in place.on(self.said.names))
-
-    # --- Binds, vantages, headline -------------------------------------------------------------------------
 
     def _bind(self, name: str) -> Bind:
         said = self.said.binds[name]
         path: Path = ("binds", name)
+        self._known((*path, "host"), "host", said.host, self.hosts)
         return Bind(
             name=name,
             host=said.host,
@@ -209,28 +75,36 @@ class _Expansion:
         )
 
     def _device(self, path: Path, host: str, network: str) -> str:
-        devices = {link.network: link.device for link in self.places[host].links}
+        devices = {link.network: link.device for link in self.hosts[host].links}
         self._known(path, "network of the servers", network, devices)
         return devices[network]
 
     def _vantage(self, name: str) -> Vantage:
-        self._known(("vantages", name), "vantage", name, {SERVER, *self.said.hosts})
+        self._known(("vantages", name), "vantage", name, {SERVER, *self.hosts})
         said = self.said.vantages[name]
         targets = {
-            host: tuple(
-                Target(title, self._filled(("vantages", name, title), address, host))
-                for title, address in said.items()
-            )
-            for host in self.servers
+            bind.host: tuple(self._target(("vantages", name, title), title, bind.host) for title in said)
+            for bind in self.said.binds.values()
         }
         return Vantage(name, targets)
 
+    def _target(self, path: Path, title: str, host: str) -> Target:
+        said: TargetSection = self.said.vantages[str(path[1])][title]
+        port = self._published(path, host, said.published) if said.published else None
+        return Target(title, self._filled(path, said.address, host), port)
+
+    def _published(self, path: Path, host: str, kind: str) -> int:
+        mine = [p for p in (self.engine.publications if self.engine else ()) if p.host == host]
+        for publication in mine:
+            if _kind(publication) == kind:
+                return publication.port
+        raise self.document.error(path, f"no port of {host} is published on the host's {kind} address")
+
     def _filled(self, path: Path, template: str, host: str) -> str:
-        """Return the template with the server's own name and addresses filled in."""
-        known = {"hostname": host}
-        for link in self.places[host].links:
-            for iface in link.addresses:
-                known[f"{link.network}.ipv{iface.version}"] = str(iface.ip)
+        """Return the template with the server's own name and addresses filled in, and those of the engine."""
+        known = {"hostname": host, **_named_addresses("", self.hosts[host].links)}
+        if self.engine is not None:
+            known.update(_named_addresses("engine.", self.hosts[self.engine.host].links))
 
         def value(found: re.Match[str]) -> str:
             if found[1] not in known:
@@ -251,27 +125,15 @@ class _Expansion:
         columns = tuple((title, column.vantage, column.target) for title, column in said.columns.items())
         return Headline(tuple(said.binds), columns)
 
-    def _known(self, path: Path, kind: str, name: str, known: Mapping[str, object] | set[str]) -> None:
-        if name not in known:
-            raise self.document.error(
-                path, f"no {kind} is called {name!r}: there is {', '.join(sorted(known))}"
-            )
+    def _known(self, path: Path, kind: str, name: str, known: Iterable[str]) -> None:
+        check_known(self.document, path, kind, name, known)
 
 
-def _addresses(network: Network, number: int) -> tuple[IPInterface, ...]:
-    """Return a host's addresses on a network: number 11 ends in .11 and in ::11, decimal digits in both."""
-    addresses: list[IPInterface] = []
-    if network.ipv4 is not None:
-        addresses.append(IPv4Interface((network.ipv4.network_address + number, network.ipv4.prefixlen)))
-    if network.ipv6 is not None:
-        digits = int(str(number), 16)
-        addresses.append(IPv6Interface((network.ipv6.network_address + digits, network.ipv6.prefixlen)))
-    return tuple(addresses)
+def _kind(publication: Publication) -> str:
+    return "loopback" if publication.address.is_loopback else "any"
 
 
-def _neighbours(place: _Place, other: _Place) -> tuple[IPv4Address | IPv6Address, ...]:
-    """Return the other host's addresses on the first network that both are on."""
-    for link in place.links:
-        if found := other.on(link.network):
-            return found
-    return ()
+def _named_addresses(prefix: str, links: Iterable[Link]) -> Mapping[str, str]:
+    return {
+        f"{prefix}{link.network}.ipv{own.version}": str(own.ip) for link in links for own in link.addresses
+    }

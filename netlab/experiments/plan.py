@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from pathlib import Path
+from typing import Literal
 
 from netlab.errors import NetlabError
 from netlab.model import Bind, Target, Topology
-
-_Named = TypeVar("_Named", Bind, Target, "Vantage")
 
 # The vantage that stands for the server's own host.
 SERVER = "server"
@@ -20,18 +19,19 @@ class Service:
     """The server under test.
 
     Attributes:
-        command: the argument vector, with `{python}`, `{address}`, `{port}`, `{data}` to be filled in.
-        v6only: arguments added for a bind that is IPv6 only.
-        device: arguments added for a bind to a device, with `{device}` to be filled in.
         port: the TCP port.
         check: how an answer is recognised.
+        command: the argument vector, with `{python}`, `{address}`, `{port}`, `{data}` to be filled in; empty
+            where the service runs already.
+        v6only: arguments added for a bind that is IPv6 only.
+        device: arguments added for a bind to a device, with `{device}` to be filled in.
     """
 
-    command: tuple[str, ...]
-    v6only: tuple[str, ...]
-    device: tuple[str, ...]
     port: int
     check: Literal["hftp", "tcp"]
+    command: tuple[str, ...] = ()
+    v6only: tuple[str, ...] = ()
+    device: tuple[str, ...] = ()
 
     def argv(self, bind: Bind, python: str) -> list[str]:
         """Return the command for a bind; `{data}` stays, for the agent to fill in on the host."""
@@ -56,6 +56,55 @@ def _fill(argument: str, known: dict[str, str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class ComposeFile:
+    """A Compose file that a backend is asked to bring up.
+
+    Attributes:
+        path: the file's.
+        servers: the services in it that are under test.
+    """
+
+    path: Path
+    servers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A part of the matrix, by the names of its rows and columns; all of them where none are named."""
+
+    binds: tuple[str, ...] = ()
+    vantages: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+
+    def has_bind(self, name: str) -> bool:
+        """Whether the row is wanted."""
+        return not self.binds or name in self.binds
+
+    def has_vantage(self, name: str) -> bool:
+        """Whether the group of columns is wanted."""
+        return not self.vantages or name in self.vantages
+
+    def has_target(self, name: str) -> bool:
+        """Whether the column is wanted."""
+        return not self.targets or name in self.targets
+
+    @staticmethod
+    def check(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+        """Refuse names that nothing has.
+
+        Raises:
+            NetlabError: the message lists those that there are.
+        """
+        there = list(known)
+        for name in names:
+            if name not in there:
+                raise NetlabError(f"no {kind} is called {name!r}: there is {', '.join(there)}")
+
+
+EVERYTHING = Selection()
+
+
+@dataclass(frozen=True, slots=True)
 class Vantage:
     """A column group: who dials, and for each bind's host, what.
 
@@ -71,14 +120,13 @@ class Vantage:
         """Return the host that dials."""
         return bind.host if self.name == SERVER else self.name
 
-    def only(self, names: tuple[str, ...]) -> Vantage:
-        """Return the vantage with some of its columns.
-
-        Raises:
-            NetlabError: it does not dial such a target.
-        """
-        kind = f"target of {self.name}"
-        return replace(self, targets={host: _chosen(kind, ts, names) for host, ts in self.targets.items()})
+    def only(self, selection: Selection) -> Vantage:
+        """Return the vantage with some of its columns."""
+        targets = {
+            host: tuple(target for target in targets if selection.has_target(target.name))
+            for host, targets in self.targets.items()
+        }
+        return replace(self, targets=targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +154,11 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """All that is needed to run it."""
+    """All that is needed to run it.
+
+    Attributes:
+        patience_s: how long a dial waits for an answer, in seconds.
+    """
 
     name: str
     title: str
@@ -115,6 +167,7 @@ class Experiment:
     binds: tuple[Bind, ...]
     vantages: tuple[Vantage, ...]
     headline: Headline
+    patience_s: float = 5.0
 
     def dials(self) -> Iterator[Dial]:
         """Yield every cell's question, row by row."""
@@ -123,25 +176,13 @@ class Experiment:
                 for target in vantage.targets[bind.host]:
                     yield Dial(bind, vantage.name, vantage.host(bind), target)
 
-    def only(
-        self, binds: Iterable[str] = (), vantages: Iterable[str] = (), targets: Iterable[str] = ()
-    ) -> Experiment:
-        """Return the experiment with some of its rows and columns; all of them where none are named.
+    def only(self, selection: Selection) -> Experiment:
+        """Return the experiment with a part of its matrix.
 
         The lab stays whole: hosts that no dial of the rest concerns are part of it.
-
-        Raises:
-            NetlabError: a name that the experiment does not have; the message lists those that it has.
         """
-        chosen = _chosen("vantage", self.vantages, tuple(vantages))
-        if wanted := tuple(targets):
-            chosen = tuple(vantage.only(wanted) for vantage in chosen)
-        return replace(self, binds=_chosen("bind", self.binds, tuple(binds)), vantages=chosen)
-
-
-def _chosen(kind: str, there: tuple[_Named, ...], names: tuple[str, ...]) -> tuple[_Named, ...]:
-    known = [item.name for item in there]
-    for name in names:
-        if name not in known:
-            raise NetlabError(f"no {kind} is called {name!r}: there is {', '.join(known)}")
-    return tuple(item for item in there if not names or item.name in names)
+        return replace(
+            self,
+            binds=tuple(bind for bind in self.binds if selection.has_bind(bind.name)),
+            vantages=tuple(v.only(selection) for v in self.vantages if selection.has_vantage(v.name)),
+        )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal, Self
@@ -101,6 +102,13 @@ class ServiceSection(_Section):
     check: Literal["hftp", "tcp"]
 
 
+class RunningServiceSection(_Section):
+    """A server that somebody else starts."""
+
+    port: Port
+    check: Literal["hftp", "tcp"]
+
+
 class BindSection(_Section):
     """One way to tell the service where to listen."""
 
@@ -108,6 +116,27 @@ class BindSection(_Section):
     address: str
     v6only: bool = False
     device: str | None = None
+
+
+class TargetSection(_Section):
+    """What is dialled, where an address alone does not say it.
+
+    Attributes:
+        address: a name or an address.
+        published: dial the port that is published for the server on the host's loopback address only
+            (`loopback`), or on any of its addresses (`any`).
+    """
+
+    address: str
+    published: Literal["loopback", "any"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _address_alone(cls, value: Any) -> Any:
+        return {"address": value} if isinstance(value, str) else value
+
+
+VantageSection = Annotated[dict[str, TargetSection], Field(min_length=1)]
 
 
 class ColumnSection(_Section):
@@ -124,18 +153,40 @@ class HeadlineSection(_Section):
     columns: Annotated[dict[str, ColumnSection], Field(min_length=1)]
 
 
-class ExperimentSection(_Section):
-    """A whole file."""
+class _QuestionSection(_Section):
+    """What is asked, of whatever lab.
+
+    Attributes:
+        patience_s: how long a dial waits for an answer, in seconds. The default is longer than the kernel
+            needs to find that no neighbour answers: three solicitations, a second apart (arp(7)).
+    """
 
     title: str
+    binds: Annotated[dict[str, BindSection], Field(min_length=1)]
+    vantages: Annotated[dict[str, VantageSection], Field(min_length=1)]
+    headline: HeadlineSection
+    patience_s: Annotated[float, Field(gt=0, le=60, strict=False)] = 5.0
+
+
+class ExperimentSection(_QuestionSection):
+    """A file that describes its lab."""
+
     networks: Annotated[dict[Label, NetworkSection], Field(min_length=1)]
     names: str
     servers: HostSection
     hosts: dict[Label, HostSection] = {}
     service: ServiceSection
-    binds: Annotated[dict[str, BindSection], Field(min_length=1)]
-    vantages: Annotated[dict[str, Annotated[dict[str, str], Field(min_length=1)]], Field(min_length=1)]
-    headline: HeadlineSection
+
+
+class ComposeExperimentSection(_QuestionSection):
+    """A file whose lab, with the servers already running in it, is a Compose file's.
+
+    Attributes:
+        compose: the Compose file, relative to this file; `netlab:compose.yaml` is the one of the project.
+    """
+
+    compose: str
+    service: RunningServiceSection
 
 
 @dataclass(frozen=True)
@@ -148,12 +199,23 @@ class Document:
     """
 
     name: str
-    experiment: ExperimentSection
+    experiment: ExperimentSection | ComposeExperimentSection
     _tree: Any
 
     def error(self, path: Path, problem: str) -> ExperimentError:
         """Return the error that says that what stands at `path` can't be."""
         return _error(self.name, self._tree, path, problem)
+
+
+def check_known(document: Document, path: Path, kind: str, name: str, known: Iterable[str]) -> None:
+    """Refuse a name that leads nowhere.
+
+    Raises:
+        ExperimentError: `known` does not have it; the message lists what it has.
+    """
+    there = sorted(known)
+    if name not in there:
+        raise document.error(path, f"no {kind} is called {name!r}: there is {', '.join(there)}")
 
 
 def read(name: str, text: str) -> Document:
@@ -176,10 +238,15 @@ def read(name: str, text: str) -> Document:
     except YAMLError as error:
         raise ExperimentError(name, 0, "", f"not YAML: {' '.join(str(error).split())}") from None
     try:
-        experiment = ExperimentSection.model_validate(tree)
+        experiment = _form(tree).model_validate(tree)
     except ValidationError as error:
         raise _from_pydantic(name, tree, error) from None
     return Document(name, experiment, tree)
+
+
+def _form(tree: Any) -> type[ExperimentSection] | type[ComposeExperimentSection]:
+    in_containers = isinstance(tree, dict) and "compose" in tree
+    return ComposeExperimentSection if in_containers else ExperimentSection
 
 
 def _from_pydantic(name: str, tree: Any, error: ValidationError) -> ExperimentError:

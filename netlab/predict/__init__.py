@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from ipaddress import IPv6Address, ip_address
 
-from netlab.facts import Listener, Resolution
+from netlab.facts import Engine, Listener, Publication, Resolution
 from netlab.model import Bind, IPAddress, Outcome, Prediction, Step, Target, Verdict, endpoint
 from netlab.predict.binding import cannot_bind, describe, describe_all
 from netlab.predict.listeners import find_listener
 from netlab.predict.path import Delivered, View, lost, send, source_with_another_route
+from netlab.predict.publishing import inner_address, is_proxied, publication_of
 
 __all__ = ["View", "predict"]
 
@@ -23,23 +24,24 @@ def predict(view: View, bind: Bind, port: int, vantage: str, target: Target) -> 
     Args:
         view: the facts of every host, read while the service ran, and the networks that join them.
         bind: how the service was told where to listen, and on which host.
-        port: the TCP port dialled.
+        port: the service's TCP port.
         vantage: the host that dials.
         target: what it dials.
 
     Returns:
         The outcome; its reason, step by step; and what would open it, where it is not open.
     """
-    return cannot_bind(view.facts[bind.host], bind, port) or _Connection(view, bind, port, vantage).dial(
-        target
-    )
+    if failure := cannot_bind(view.facts[bind.host], bind, port):
+        return failure
+    return _Connection(view, bind, port, vantage, target.port or port).dial(target)
 
 
 class _Connection:
     """An attempt to connect, with the steps so far."""
 
-    def __init__(self, view: View, bind: Bind, port: int, vantage: str) -> None:
+    def __init__(self, view: View, bind: Bind, port: int, vantage: str, dialled: int) -> None:
         self.view, self.bind, self.port, self.vantage = view, bind, port, vantage
+        self.dialled = dialled  # a published port is another one than the service's
         self.steps: list[Step] = []
 
     def dial(self, target: Target) -> Prediction:
@@ -55,7 +57,7 @@ class _Connection:
             return self._end(Outcome(Verdict.UNRESOLVED, resolution.error), remedy)
         for address in resolution.addresses:
             tried = self._connect(*self._effective(address))
-            if tried.outcome.verdict in (Verdict.OPEN, Verdict.WRONG_SERVICE):
+            if tried.outcome.verdict in (Verdict.OPEN, Verdict.WRONG_SERVICE, Verdict.ACCEPTED):
                 break
         return tried
 
@@ -115,15 +117,55 @@ class _Connection:
             self.steps += sent.reason
             return self._end(sent.outcome, sent.remedy)
         self.steps += sent.steps
+        engine = self.view.engine
+        if engine is not None and sent.host == engine.host:
+            publication = publication_of(engine, destination, self.dialled)
+            if publication is not None:
+                return self._published(engine, publication, destination, sent)
         return self._answer(destination, sent)
+
+    def _published(
+        self, engine: Engine, publication: Publication, destination: IPAddress, sent: Delivered
+    ) -> Prediction:
+        """Follow a dial to a published port into the container that it leads to."""
+        inner = inner_address(self.view.facts[publication.host], destination.version)
+        if inner is None:
+            text = f"{publication.host} has no default route: nothing of it is published"
+            self._note("publish", engine.host, text, f"routes of {publication.host}")
+            remedy = f"give {publication.host} a network that is not internal"
+            return self._end(Outcome(Verdict.REFUSED), remedy)
+        outside, inside = endpoint(destination, publication.port), endpoint(inner, publication.inside)
+        from_inside = sent.host != self.vantage and self.view.network(sent.host, sent.device) is not None
+        facts = self.view.facts[engine.host]
+        if not is_proxied(engine, facts, destination, self.dialled, sent.device, from_inside=from_inside):
+            text = f"{outside} becomes {inside} of {publication.host}"
+            self._note("publish", engine.host, text, f"published ports; NAT of Docker {engine.version}")
+            return self._into(engine, publication, inner)
+        text = f"the engine's proxy takes {outside}, and dials {inside} of {publication.host}"
+        self._note("publish", engine.host, text, f"published ports; docker-proxy of Docker {engine.version}")
+        behind = self._into(engine, publication, inner)
+        if behind.outcome.verdict is Verdict.OPEN:
+            return behind
+        text = "the proxy has accepted already: it can only hang up"
+        self._note("answer", engine.host, text, "docker-proxy")
+        wildcard = "0.0.0.0" if inner.version == 4 else "::"
+        remedy = f"the published port leads to {inside}: in {publication.host}, listen there or on {wildcard}"
+        return self._end(Outcome(Verdict.ACCEPTED, "reset"), remedy)
+
+    def _into(self, engine: Engine, publication: Publication, inner: IPAddress) -> Prediction:
+        """Dial the container's own address and port from the engine's machine."""
+        onward = _Connection(self.view, self.bind, self.port, engine.host, publication.inside)
+        ended = onward._try(inner, None, None)
+        self.steps += ended.reason
+        return self._end(ended.outcome, ended.remedy)
 
     def _answer(self, destination: IPAddress, sent: Delivered) -> Prediction:
         facts = self.view.facts[sent.host]
         rule = "__inet_lookup_listener" if destination.version == 4 else "inet6_lookup_listener"
         rests_on = f"sockets of {sent.host}; {rule}"
-        listener = find_listener(facts.listeners, destination, self.port, sent.device)
+        listener = find_listener(facts.listeners, destination, self.dialled, sent.device)
         if listener is None:
-            wanted, there = endpoint(destination, self.port), describe_all(facts, self.port)
+            wanted, there = endpoint(destination, self.dialled), describe_all(facts, self.dialled)
             text = f"no socket for {wanted} by {sent.device} (listening: {there})"
             self._note("listener", sent.host, text, rests_on)
         else:

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
-from netlab.facts import Facts, RouteEntry
-from netlab.model import IPAddress, Outcome, Prediction, Step, Topology, Verdict
+from netlab.facts import Engine, Facts, RouteEntry
+from netlab.model import IPAddress, Link, Outcome, Prediction, Step, Topology, Verdict
 from netlab.predict.arrival import Drop, answers_for, forwards, loopback_from_outside, unwelcome_source
+from netlab.predict.publishing import kept_apart
 from netlab.predict.routing import REJECTS, is_local, lookup
 from netlab.predict.sources import ipv4_on, ipv6_for, source_address
 
@@ -67,11 +68,14 @@ class View:
 
     Attributes:
         facts: by host.
-        topology: for the networks that join the hosts' interfaces.
+        topology: for the networks that join the hosts' interfaces. One that it does not name is told by its
+            addresses.
+        engine: what a container engine adds, where one made the networks.
     """
 
     facts: Mapping[str, Facts]
     topology: Topology
+    engine: Engine | None = None
     _network: dict[tuple[str, str], str] = field(init=False, repr=False)
     _attached: dict[str, list[tuple[str, str]]] = field(init=False, repr=False)
 
@@ -80,10 +84,22 @@ class View:
         attached: dict[str, list[tuple[str, str]]] = {}
         for host in self.topology.hosts:
             for link in host.links:
-                networks[host.name, link.device] = link.network
-                attached.setdefault(link.network, []).append((host.name, link.device))
+                device = self._device(host.name, link)
+                networks[host.name, device] = link.network
+                attached.setdefault(link.network, []).append((host.name, device))
         object.__setattr__(self, "_network", networks)
         object.__setattr__(self, "_attached", attached)
+
+    def _device(self, host: str, link: Link) -> str:
+        wanted = {own.ip for own in link.addresses}
+        for interface in self.facts[host].interfaces:
+            if any(own.ip in wanted for own in interface.addresses):
+                return interface.name
+        return link.device
+
+    def network(self, host: str, device: str | None) -> str | None:
+        """Return the network that a host's interface is attached to; None where it is none of the lab's."""
+        return self._network.get((host, device or ""))
 
     def neighbour(
         self, host: str, device: str, hop: IPAddress, sender: IPAddress | None
@@ -303,7 +319,16 @@ class _Packet:
             return self._to_many(host)
         if not forwards(facts, self.version, arrival):
             return self._not_forwarding(host)
+        if (drop := self._kept_apart(host, arrival, entry)) is not None:
+            return self._dropped(host, drop)
         return self._passed_on(host, arrival, entry, ttl)
+
+    def _kept_apart(self, host: str, arrival: str, entry: RouteEntry) -> Drop | None:
+        engine = self.view.engine
+        if engine is None or host != engine.host:
+            return None
+        came_from, leads_to = (self.view.network(host, device) for device in (arrival, entry.device))
+        return kept_apart(engine, self.version, came_from, leads_to)
 
     def _passed_on(self, host: str, arrival: str, entry: RouteEntry, ttl: int) -> RouteEntry | Prediction:
         circle = (host, arrival) in self._passed

@@ -21,11 +21,12 @@ def record(matrix: Matrix) -> dict[str, Any]:
         "backend": matrix.backend,
         "kernel": matrix.kernel,
         "seconds": round(matrix.seconds, 3),
-        "cells": [_cell(cell) for cell in matrix.cells],
+        "cells": [cell_record(cell) for cell in matrix.cells],
     }
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
+def cell_record(cell: Cell) -> dict[str, Any]:
+    """Return a cell: what was predicted, what was observed, and the grounds of both."""
     predicted, observed = cell.prediction, cell.observation
     return {
         "bind": cell.bind.name,

@@ -9,7 +9,6 @@ from netlab.experiments.plan import SERVER
 from netlab.facts import Facts, Listener
 from netlab.matrix import Matrix
 from netlab.model import Bind, Cell, Outcome, Step, Verdict
-from netlab.predict.routing import interface_of
 
 Column = tuple[str, str]
 
@@ -70,6 +69,7 @@ def _about(matrix: Matrix, bind: Bind, same: dict[Column, Cell]) -> Iterable[str
     yield from _name_taken(bind, facts)
     meanings = _listed(_meaning(matrix, bind, facts, listener) for listener in listeners)
     yield f"{meanings}: {_who(cells, same)}."
+    yield from _hung_up(cells)
 
 
 def _name_taken(bind: Bind, facts: Facts) -> Iterable[str]:
@@ -93,10 +93,18 @@ def _kind(matrix: Matrix, bind: Bind, facts: Facts, listener: Listener) -> str:
         return f"no address but a wildcard, any {families} address of the host"
     if address.is_loopback:
         return "an address of the loopback interface, inside the host"
-    device = interface_of(facts, address)
     links = matrix.experiment.topology.host(bind.host).links
-    network = next((link.network for link in links if link.device == device), device)
-    return f"the host's address on {network}"
+    network = next((link.network for link in links if any(own.ip == address for own in link.addresses)), None)
+    return f"the host's address on {network}" if network else "an address of the host"
+
+
+def _hung_up(cells: list[Cell]) -> Iterable[str]:
+    """Say where a connection opens and then dies, and what to change about it."""
+    accepted = [cell for cell in cells if _verdict(cell) is Verdict.ACCEPTED]
+    if accepted:
+        vantages = _listed(dict.fromkeys(cell.vantage for cell in accepted))
+        remedy = accepted[0].prediction.remedy
+        yield f"From {vantages} the connection opens, and then dies" + (f": {remedy}." if remedy else ".")
 
 
 def _who(cells: list[Cell], same: dict[Column, Cell]) -> str:

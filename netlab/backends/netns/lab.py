@@ -14,13 +14,14 @@ from netlab.backends.netns import wire
 from netlab.backends.netns.channel import PipeChannel
 from netlab.backends.netns.launch import InitProcess
 from netlab.backends.netns.obstacles import Refusal, Step, explain, read_surroundings, refusal_of_unshare
-from netlab.errors import BackendUnavailableError, LabError
+from netlab.errors import BackendUnavailableError, LabError, NetlabError
+from netlab.model import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from types import TracebackType
 
-    from netlab.model import Topology
+    from netlab.experiments import ComposeFile
 
 # Where each host has its temporary files, in memory of its own: the first of them that hides nothing from the
 # programs. /dev/shm is everywhere, and meant for this: shm_overview(7).
@@ -34,12 +35,23 @@ class NetnsLab:
         topology: what to bring up.
     """
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, topology: Topology | ComposeFile) -> None:
+        if not isinstance(topology, Topology):
+            raise NetlabError("this experiment's lab is a Compose file: run it with --backend compose")
         self._topology = topology
         self._init: InitProcess | None = None
         self._as_user = True
         self._speaking = threading.Lock()
         self._channels: set[PipeChannel] = set()
+
+    @property
+    def topology(self) -> Topology:
+        """The hosts and networks, as asked for."""
+        return self._topology
+
+    @property
+    def engine(self) -> None:
+        """No container engine has a hand in it."""
 
     @property
     def hosts(self) -> tuple[str, ...]:

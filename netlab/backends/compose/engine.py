@@ -1,0 +1,137 @@
+"""The container engine: where it is, how to talk to it, and why it can't be talked to."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from docker.errors import DockerException, ImageNotFound
+
+import docker
+from netlab.errors import BackendUnavailableError
+
+# Written by docker/engine.py, which runs an engine on machines that have none.
+_PRIVATE_ENGINE = Path("/run/netlab-engine/engine.json")
+# dockerd(8), --host: where an engine listens unless it is told otherwise.
+_DEFAULT_SOCKET = Path("/var/run/docker.sock")
+
+# Made by `make images`; compose.yaml takes them from the same variables.
+SERVER_IMAGE = os.environ.get("HFTP_SERVER_IMAGE", "hftp-server")
+CLIENT_IMAGE = os.environ.get("HFTP_CLIENT_IMAGE", "hftp-client")
+
+_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that answers.
+
+    Attributes:
+        client: of the docker SDK.
+        version: such as `26.1.5`.
+        compose: the command that runs Compose.
+        environment: what that command needs besides this process's own environment.
+        source: how it was found, in words.
+    """
+
+    client: docker.DockerClient = field(repr=False)
+    version: str
+    compose: tuple[str, ...]
+    environment: Mapping[str, str]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    docker_host: str
+    environment: dict[str, str]
+    compose: tuple[str, ...]
+    source: str
+
+
+def find_engine() -> Engine:
+    """Return the engine to use: the one that DOCKER_HOST names, else the private one, else the machine's own.
+
+    Raises:
+        BackendUnavailableError: none answers, or there is no Compose.
+    """
+    tried = []
+    for candidate in _candidates():
+        try:
+            client = docker.DockerClient(base_url=candidate.docker_host, timeout=_TIMEOUT_S)
+            version = str(client.version()["Version"])
+        except DockerException as error:
+            tried.append(f"{candidate.source}: {_short(error)}")
+            continue
+        compose = candidate.compose or _installed_compose()
+        return Engine(client, version.split("+")[0], compose, candidate.environment, candidate.source)
+    why = "; ".join(tried) or f"no container engine: no {_DEFAULT_SOCKET}, no DOCKER_HOST"
+    remedy = "start Docker, or run 'make engine' for a private one (Debian and Ubuntu, root)"
+    raise BackendUnavailableError("compose", why, remedy)
+
+
+def readiness() -> str:
+    """Return, in words, which engine a lab in containers would run on.
+
+    Raises:
+        BackendUnavailableError: there is none, or it lacks an image that the lab needs.
+    """
+    engine = find_engine()
+    for image in (SERVER_IMAGE, CLIENT_IMAGE):
+        try:
+            engine.client.images.get(image)
+        except ImageNotFound:
+            why = f"an engine answers ({engine.source}), but it has no image {image}"
+            raise BackendUnavailableError("compose", why, "make it with 'make images'") from None
+    return f"Docker {engine.version} answers ({engine.source})"
+
+
+def _candidates() -> list[_Candidate]:
+    chosen = os.environ.get("DOCKER_HOST")
+    if chosen:
+        return [_Candidate(chosen, {}, (), f"DOCKER_HOST={chosen}")]
+    found = []
+    if (private := _private_engine()) is not None:
+        found.append(private)
+    if _DEFAULT_SOCKET.exists():
+        found.append(_Candidate(f"unix://{_DEFAULT_SOCKET}", {}, (), str(_DEFAULT_SOCKET)))
+    return found
+
+
+def _private_engine() -> _Candidate | None:
+    try:
+        said = json.loads(_PRIVATE_ENGINE.read_text(encoding="utf-8"))
+        environment = {"DOCKER_HOST": str(said["docker_host"]), "DOCKER_CONFIG": str(said["docker_config"])}
+        compose = (str(said["compose"]),)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return _Candidate(
+        environment["DOCKER_HOST"], environment, compose, f"the private engine, {_PRIVATE_ENGINE}"
+    )
+
+
+def _installed_compose() -> tuple[str, ...]:
+    if shutil.which("docker"):
+        asked = subprocess.run(["docker", "compose", "version"], capture_output=True, timeout=30, check=False)
+        if asked.returncode == 0:
+            return ("docker", "compose")
+    if standalone := shutil.which("docker-compose"):
+        return (standalone,)
+    raise BackendUnavailableError(
+        "compose",
+        "an engine answers, but there is no Compose",
+        "install the docker compose plugin (2.20 or later)",
+    )
+
+
+def _short(error: Exception) -> str:
+    """Return the innermost reason: the SDK wraps it several times over."""
+    cause: BaseException = error
+    while (inner := cause.__cause__ or cause.__context__) is not None:
+        cause = inner
+    return " ".join(str(cause).split()) or type(cause).__name__

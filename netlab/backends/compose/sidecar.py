@@ -1,0 +1,155 @@
+"""A short-lived container beside another one: it shares that one's network, and runs a program of ours.
+
+Nothing is asked of the other container's image: not a shell, not a Python.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from docker.errors import DockerException, ImageNotFound
+
+from netlab.errors import LabError
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+    import docker
+
+_READ_BYTES = 1 << 16
+_SEND_WITHIN_S = 30.0
+# Docker Engine API, ContainerAttach, "Stream format": 1 is standard output, 2 standard error; then a length.
+_FRAME = struct.Struct(">BxxxL")
+_STDOUT = 1
+# Of what a program says on standard error, as much is kept.
+_DIAGNOSTICS_BYTES = 4096
+
+
+def start_sidecar(
+    client: docker.DockerClient, image: str, network: str, argv: Sequence[str], labels: Mapping[str, str]
+) -> SidecarChannel:
+    """Start a program in the network of another container.
+
+    The container has no capability and nothing to write to. It is removed when it ends, and it ends at the
+    latest when the connection to its standard input does: so a killed netlab leaves none.
+
+    Args:
+        client: of the engine.
+        image: with a Python in it.
+        network: `container:ID`, or `host` for the engine's own machine.
+        argv: what to run.
+        labels: for those who look for what is left.
+
+    Raises:
+        LabError: it can't be started.
+    """
+    try:
+        container = client.containers.create(
+            image,
+            list(argv),
+            entrypoint=[],
+            network_mode=network,
+            stdin_open=True,
+            auto_remove=True,
+            read_only=True,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges:true"],
+            pids_limit=256,
+            labels=dict(labels),
+            working_dir="/",
+        )
+        wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        stream = cast(Any, container.attach_socket(params=wanted))
+        container.start()
+    except ImageNotFound:
+        raise LabError(f"there is no image {image}: make it with 'make images'") from None
+    except DockerException as error:
+        raise LabError(f"a sidecar can't be started: {error}") from None
+    # The SDK wraps the socket of an upgraded connection in a file object that can only be read.
+    return SidecarChannel(container, getattr(stream, "_sock", stream), stream)
+
+
+class SidecarChannel:
+    """Standard input and output of a program in a sidecar.
+
+    Args:
+        container: the sidecar.
+        connection: the socket that the engine's API was upgraded to.
+        keep: what the socket dies with, if it is dropped.
+    """
+
+    def __init__(self, container: Container, connection: socket.socket, keep: object) -> None:
+        self._container, self._connection, self._keep = container, connection, keep
+        self._raw, self._lines, self._errors = bytearray(), bytearray(), bytearray()
+        self._at_end = False
+        self._writing = threading.Lock()
+        connection.settimeout(_SEND_WITHIN_S)
+
+    def send(self, data: bytes) -> None:
+        """Write all of `data` to the program's standard input.
+
+        Raises:
+            LabError: the program is gone.
+        """
+        try:
+            with self._writing:
+                self._connection.sendall(data)
+        except OSError as error:
+            raise LabError(f"sidecar {self._container.short_id}: {error}") from None
+
+    def readline(self, timeout_s: float) -> bytes:
+        """Return the next line of its standard output, newline included; empty at its end.
+
+        Raises:
+            TimeoutError: no whole line came within `timeout_s` seconds.
+        """
+        deadline = time.monotonic() + timeout_s
+        while (newline := self._lines.find(b"\n")) < 0 and not self._at_end:
+            self._read_on(deadline)
+        length = newline + 1 if newline >= 0 else len(self._lines)
+        line = bytes(self._lines[:length])
+        del self._lines[:length]
+        return line
+
+    def diagnostics(self) -> str:
+        """Return what the program wrote to standard error so far (the last 4 KiB)."""
+        return self._errors.decode(errors="replace")
+
+    def close(self) -> None:
+        """Close its standard input, upon which it ends. Safe to repeat."""
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
+
+    def _read_on(self, deadline: float) -> None:
+        poll = select.poll()
+        poll.register(self._connection, select.POLLIN)
+        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            raise TimeoutError(f"sidecar {self._container.short_id}: no answer in time")
+        try:
+            chunk = self._connection.recv(_READ_BYTES)
+        except OSError:
+            chunk = b""
+        self._raw += chunk
+        self._at_end = not chunk
+        self._take_frames()
+
+    def _take_frames(self) -> None:
+        while len(self._raw) >= _FRAME.size:
+            stream, length = _FRAME.unpack_from(self._raw)
+            end = _FRAME.size + length
+            if len(self._raw) < end:
+                return
+            content = self._raw[_FRAME.size : end]
+            del self._raw[:end]
+            if stream == _STDOUT:
+                self._lines += content
+            else:
+                self._errors = (self._errors + content)[-_DIAGNOSTICS_BYTES:]

@@ -1,0 +1,177 @@
+"""From what an experiment's file says of its lab to hosts, addresses and routes.
+
+The file names things; here each name is looked up, and one that leads nowhere is an error at its line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_network
+
+from netlab.experiments.schema import (
+    Document,
+    ExperimentSection,
+    HostSection,
+    Path,
+    RouteSection,
+    check_known,
+)
+from netlab.model import Host, IPAddress, IPInterface, IPNetwork, Link, NameEntry, Network, Route, Topology
+
+_ANYWHERE = "anywhere"
+_SERVERS = "servers"
+# What a Debian host says of itself in /etc/hosts (Debian Reference, 5.1.1: the hostname is 127.0.1.1).
+_LOOPBACK4, _OWN_NAME, _LOOPBACK6 = (ip_address(text) for text in ("127.0.0.1", "127.0.1.1", "::1"))
+
+
+def describe(document: Document, said: ExperimentSection) -> Topology:
+    """Work out the lab that a file describes.
+
+    Args:
+        document: the validated file, to point into.
+        said: its values.
+
+    Raises:
+        ExperimentError: a name leads nowhere, or two things are given the same one.
+    """
+    return _Description(document, said).topology()
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A host before its routes and names are known: where its section stands, and its links."""
+
+    path: Path
+    section: HostSection
+    links: tuple[Link, ...]
+
+    def on(self, network: str) -> tuple[IPAddress, ...]:
+        return tuple(iface.ip for link in self.links if link.network == network for iface in link.addresses)
+
+
+class _Description:
+    def __init__(self, document: Document, said: ExperimentSection) -> None:
+        self.document, self.said = document, said
+        self.networks = {name: Network(name, n.ipv4, n.ipv6) for name, n in self.said.networks.items()}
+        self.servers = self._places_of_servers()
+        self.places = {**self._places_of_others(), **self.servers}
+        self._check_numbers()
+        self._known(("names",), "network", self.said.names, self.networks)
+
+    def topology(self) -> Topology:
+        return Topology(tuple(self.networks.values()), tuple(map(self._host, self.places)))
+
+    def _places_of_servers(self) -> dict[str, _Place]:
+        places: dict[str, _Place] = {}
+        for index, (bind, section) in enumerate(self.said.binds.items()):
+            if section.host in places or section.host in self.said.hosts:
+                raise self.document.error(("binds", bind, "host"), f"a second host called {section.host!r}")
+            number = self.said.servers.number + index
+            if number > 254:
+                raise self.document.error(
+                    ("servers", "number"), f"the host of {bind} would be numbered {number}"
+                )
+            places[section.host] = self._place(("servers",), self.said.servers, number)
+        return places
+
+    def _places_of_others(self) -> dict[str, _Place]:
+        return {
+            name: self._place(("hosts", name), section, section.number)
+            for name, section in self.said.hosts.items()
+        }
+
+    def _place(self, path: Path, section: HostSection, number: int) -> _Place:
+        for index, network in enumerate(section.networks):
+            self._known((*path, "networks", index), "network", network, self.networks)
+        links = tuple(
+            Link(f"eth{index}", network, _addresses(self.networks[network], number))
+            for index, network in enumerate(section.networks)
+        )
+        return _Place(path, section, links)
+
+    def _check_numbers(self) -> None:
+        taken: dict[IPAddress, str] = {}
+        for name, place in self.places.items():
+            for link in place.links:
+                for iface in link.addresses:
+                    other = taken.setdefault(iface.ip, name)
+                    if other != name:
+                        problem = f"{name} and {other} would both be {iface.ip} on {link.network}"
+                        raise self.document.error((*place.path, "number"), problem)
+
+    def _host(self, name: str) -> Host:
+        place = self.places[name]
+        section = place.section
+        return Host(
+            name=name,
+            links=place.links,
+            routes=tuple(
+                route
+                for index, said in enumerate(section.routes)
+                for route in self._routes(name, index, said)
+            ),
+            forwards=section.forwards,
+            names=tuple(self._names(name, directory=section.names)),
+        )
+
+    def _routes(self, name: str, index: int, said: RouteSection) -> Iterable[Route]:
+        place = self.places[name]
+        path = (*place.path, "routes", index)
+        self._known((*path, "to"), "network", said.to, {_ANYWHERE, *self.networks})
+        self._known((*path, "via"), "host", said.via, {_SERVERS, *self.places})
+        if said.via == _SERVERS:
+            return self._routes_by_servers(place, path, said.to)
+        hops = _neighbours(place, self.places[said.via])
+        if not hops:
+            raise self.document.error((*path, "via"), f"{said.via} is on no network of {name}")
+        return [
+            Route(d, hop) for d in self._destinations(said.to) for hop in hops if hop.version == d.version
+        ]
+
+    def _routes_by_servers(self, place: _Place, path: Path, network: str) -> Iterable[Route]:
+        """Yield a route to each server's own address on the network, by the server itself."""
+        for server in self.servers.values():
+            hops = _neighbours(place, server)
+            if not hops or not server.on(network):
+                raise self.document.error(path, "the servers are not on both networks")
+            for address in server.on(network):
+                yield from (Route(ip_network(address), hop) for hop in hops if hop.version == address.version)
+
+    def _destinations(self, to: str) -> Sequence[IPNetwork]:
+        if to == _ANYWHERE:
+            return [ip_network("0.0.0.0/0"), ip_network("::/0")]
+        network = self.networks[to]
+        return [prefix for prefix in (network.ipv4, network.ipv6) if prefix is not None]
+
+    def _names(self, own: str, *, directory: bool) -> Iterable[NameEntry]:
+        """Yield a host's /etc/hosts: what Debian writes there, then the lab's directory."""
+        yield NameEntry(_LOOPBACK4, ("localhost",))
+        yield NameEntry(_OWN_NAME, (own,))
+        yield NameEntry(_LOOPBACK6, ("localhost", "ip6-localhost", "ip6-loopback"))
+        if directory:
+            for name, place in self.places.items():
+                if name != own:
+                    yield from (NameEntry(address, (name,)) for address in place.on(self.said.names))
+
+    def _known(self, path: Path, kind: str, name: str, known: Iterable[str]) -> None:
+        check_known(self.document, path, kind, name, known)
+
+
+def _addresses(network: Network, number: int) -> tuple[IPInterface, ...]:
+    """Return a host's addresses on a network: number 11 ends in .11 and in ::11, decimal digits in both."""
+    addresses: list[IPInterface] = []
+    if network.ipv4 is not None:
+        addresses.append(IPv4Interface((network.ipv4.network_address + number, network.ipv4.prefixlen)))
+    if network.ipv6 is not None:
+        digits = int(str(number), 16)
+        addresses.append(IPv6Interface((network.ipv6.network_address + digits, network.ipv6.prefixlen)))
+    return tuple(addresses)
+
+
+def _neighbours(place: _Place, other: _Place) -> tuple[IPAddress, ...]:
+    """Return the other host's addresses on the first network that both are on."""
+    for link in place.links:
+        if found := other.on(link.network):
+            return found
+    return ()

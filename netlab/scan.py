@@ -1,0 +1,148 @@
+"""A scan of a lab that runs already: every listening socket, predicted and dialled from everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from netlab.agents import Agents
+from netlab.backends import Lab
+from netlab.experiments.plan import Dial
+from netlab.facts import Engine, Facts, Listener, Publication
+from netlab.measure import Progress, Question, measure, read_all_facts
+from netlab.model import Bind, Cell, IPAddress, Target, Topology
+from netlab.predict import View
+from netlab.probes import Check
+
+# Long enough for an answer from the same machine; what drops a packet drops the next one, too.
+PATIENCE_S = 2.0
+
+# The engine's resolver, which listens in every container (Docker documentation, "Container networking").
+_ENGINE_RESOLVER = ip_address("127.0.0.11")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A TCP port that is listened on.
+
+    Attributes:
+        host: on which host.
+        port: the port.
+        listeners: the sockets; several where a program listens on several addresses.
+    """
+
+    host: str
+    port: int
+    listeners: tuple[Listener, ...]
+
+    @property
+    def name(self) -> str:
+        """What it is called in reports: `web:80`."""
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What came of a scan.
+
+    Attributes:
+        topology: the hosts and networks.
+        engine: what a container engine adds, where there is one.
+        facts: by host.
+        services: every one that was found.
+        cells: each service from each other host, by every name and address that lead to it.
+    """
+
+    topology: Topology
+    engine: Engine | None
+    facts: Mapping[str, Facts]
+    services: tuple[Service, ...]
+    cells: tuple[Cell, ...]
+
+    @property
+    def vantages(self) -> tuple[str, ...]:
+        """Who dialled."""
+        return tuple(host.name for host in self.topology.hosts)
+
+    def between(self, service: Service, vantage: str) -> tuple[Cell, ...]:
+        """Return the dials of one host to one service."""
+        return tuple(c for c in self.cells if c.bind.name == service.name and c.vantage == vantage)
+
+    def publications_of(self, service: Service) -> tuple[Publication, ...]:
+        """Return the published ports that lead to a service."""
+        published = self.engine.publications if self.engine is not None else ()
+        return tuple(p for p in published if (p.host, p.inside) == (service.host, service.port))
+
+
+def scan(lab: Lab, progress: Progress) -> Scan:
+    """Find every listening socket of a lab, and dial each from every other host.
+
+    Args:
+        lab: attached; nothing in it is changed.
+        progress: told of each phase.
+
+    Raises:
+        LabError: a host's facts can't be read.
+    """
+    with Agents(lab) as agents:
+        names: dict[str, set[str]] = {host: set(lab.hosts) - {host} for host in lab.hosts}
+        facts = read_all_facts(agents, names, progress)
+        services = tuple(_services(lab, facts))
+        questions = [q for service in services for q in _questions(lab, facts, service)]
+        view = View(facts, lab.topology, lab.engine)
+        cells = measure(agents, view, questions, PATIENCE_S, progress)
+    return Scan(lab.topology, lab.engine, facts, services, cells)
+
+
+def _services(lab: Lab, facts: Mapping[str, Facts]) -> Iterator[Service]:
+    """Yield what is listened on; the engine's own machine is a vantage, and no part of the project."""
+    engine_host = lab.engine.host if lab.engine is not None else None
+    for host in lab.hosts:
+        if host == engine_host:
+            continue
+        by_port: dict[int, list[Listener]] = {}
+        for listener in facts[host].listeners:
+            if listener.address != _ENGINE_RESOLVER:
+                by_port.setdefault(listener.port, []).append(listener)
+        for port, listeners in sorted(by_port.items()):
+            yield Service(host, port, tuple(listeners))
+
+
+def _questions(lab: Lab, facts: Mapping[str, Facts], service: Service) -> Iterator[Question]:
+    bind = Bind(service.name, service.host, str(service.listeners[0].address))
+    for vantage in lab.hosts:
+        if vantage == service.host:
+            continue
+        for target in _targets(lab, facts, service, vantage):
+            yield Question(Dial(bind, vantage, vantage, target), service.port, Check("tcp"))
+
+
+def _targets(lab: Lab, facts: Mapping[str, Facts], service: Service, vantage: str) -> Iterable[Target]:
+    engine = lab.engine
+    from_outside = engine is not None and vantage == engine.host
+    if not from_outside:
+        yield Target(service.host, service.host)
+    for link in lab.topology.host(service.host).links:
+        for own in link.addresses:
+            yield Target(f"{link.network}, {own.ip}", str(own.ip))
+    if engine is not None and from_outside:
+        for publication in engine.publications:
+            if (publication.host, publication.inside) == (service.host, service.port):
+                for address in _dialled(publication, facts[engine.host]):
+                    yield Target(f"published, {address}", str(address), publication.port)
+
+
+def _dialled(publication: Publication, facts: Facts) -> Iterable[IPAddress]:
+    """Yield the addresses at which a published port is dialled: loopback, and one that others would dial."""
+    if not publication.address.is_unspecified:
+        return [publication.address]
+    version = publication.address.version
+    others = (
+        own.ip
+        for interface in facts.interfaces
+        if not interface.loopback
+        for own in interface.addresses
+        if own.version == version and not own.ip.is_link_local
+    )
+    return [ip_address("127.0.0.1" if version == 4 else "::1"), *[a for a in (next(others, None),) if a]]
