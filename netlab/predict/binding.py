@@ -9,9 +9,7 @@ from ipaddress import IPv6Address, ip_address
 
 from netlab.facts import Facts, Listener
 from netlab.model import Bind, IPAddress, Outcome, Prediction, Step, Verdict, endpoint
-from netlab.predict.routing import lookup
-
-_LIMITED_BROADCAST = ip_address("255.255.255.255")  # RFC 919, 7
+from netlab.predict.routing import LIMITED_BROADCAST, lookup
 
 
 def cannot_bind(facts: Facts, bind: Bind, port: int) -> Prediction | None:
@@ -67,7 +65,7 @@ def _bindable(facts: Facts, address: IPAddress, device: str | None) -> bool:
     if address.version == 4:
         entry = lookup(facts, address)
         local = entry is not None and entry.type in ("local", "broadcast")
-        return local or address.is_multicast or address == _LIMITED_BROADCAST
+        return local or address.is_multicast or address == LIMITED_BROADCAST
     return any(own.ip == address for i in facts.interfaces if device in (None, i.name) for own in i.addresses)
 
 

@@ -14,7 +14,7 @@ from netlab.facts import Engine, Facts, RouteEntry
 from netlab.model import IPAddress, Link, Outcome, Prediction, Step, Topology, Verdict
 from netlab.predict.arrival import Drop, answers_for, forwards, loopback_from_outside, unwelcome_source
 from netlab.predict.publishing import kept_apart
-from netlab.predict.routing import REJECTS, is_local, lookup
+from netlab.predict.routing import LIMITED_BROADCAST, REJECTS, is_local, lookup
 from netlab.predict.sources import ipv4_on, ipv6_for, source_address
 
 # RFC 9293 asks for no limit; RFC 1700's default TTL, which Linux uses (IPDEFTTL).
@@ -212,7 +212,8 @@ class _Packet:
 
     def go(self) -> Delivered | Prediction:
         """Return where it ends up."""
-        if self.destination.is_multicast and (self.version == 6 or _leads_on(self._first_look())):
+        to_many = self.destination.is_multicast or self.destination == LIMITED_BROADCAST
+        if to_many and (self.version == 6 or _leads_on(self._first_look())):
             return self._to_many(self.origin)
         host, way = self.origin, self._own_route()
         if way is None or way.type != "unicast":
@@ -393,6 +394,10 @@ class _Packet:
         protocol, source = ("ARP", "RFC 826") if hop.version == 4 else ("neighbour discovery", "RFC 4861")
         self._note("neighbour", host, f"nobody on {way.device} answers for {hop}", f"{protocol}, {source}")
         remedy = f"check that {hop} is up and on the network behind {way.device} of {host}"
+        if host == self.origin and self.version == 6 and self.device is not None:
+            # The host tells its own sockets by ICMP, which crosses the loopback device: one that is bound to
+            # another, as a link-local destination has it, is not found (`net/ipv6/tcp_ipv6.c`, tcp_v6_err).
+            return self._stop(Verdict.TIMEOUT, "", remedy)
         if host == self.origin:
             return self._stop(Verdict.UNREACHABLE, "EHOSTUNREACH", remedy)
         message = "ICMP host unreachable" if self.version == 4 else "ICMPv6 address unreachable"

@@ -10,7 +10,7 @@ hops of one route (multipath) the first is taken, where the kernel hashes the co
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from netlab.facts import Facts, RouteEntry, Rule
@@ -20,6 +20,7 @@ from netlab.model import IPAddress
 TABLE_LOCAL, TABLE_MAIN, TABLE_DEFAULT = 255, 254, 253
 # Types of a route, and actions of a rule, that end the lookup with an error.
 REJECTS = frozenset({"unreachable", "blackhole", "prohibit"})
+LIMITED_BROADCAST = ip_address("255.255.255.255")  # RFC 919, 7: in no table, and yet for everybody
 
 _DEFAULT_TABLES = (TABLE_LOCAL, TABLE_MAIN, TABLE_DEFAULT)
 

@@ -1,0 +1,505 @@
+"""What the kernel does that a predictor gets wrong at first: each case a small lab of its own, all in one.
+
+Every expectation is written down here, and holds for the prediction and for the real kernel alike.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from netlab.agents import Agents
+from netlab.backends.netns import NetnsLab
+from netlab.errors import BackendUnavailableError
+from netlab.model import Host, Network, Topology
+from netlab.predict import View
+from tests.netns.measuring import PORT, Measured, link, measure, predicted, read, refused, start
+from tests.requirements import unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OPEN, REFUSED, TIMEOUT = "open", "refused", "timeout"
+NO_NETWORK, NO_HOST = "unreachable (ENETUNREACH)", "unreachable (EHOSTUNREACH)"
+INVALID, FORBIDDEN = "unreachable (EINVAL)", "unreachable (EACCES)"
+TIMEOUT_S = 5.0  # as netlab.run has it: a neighbour that does not answer costs three, a second route two
+
+ANY4, ANY6 = "0.0.0.0/0", "::/0"
+
+
+@dataclass(frozen=True)
+class On:
+    """A host: its networks in the order of eth0, eth1, ..., each with its addresses there."""
+
+    links: dict[str, tuple[str, ...]]
+    router: bool = False
+    plan: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    sysctls: dict[str, str] = field(default_factory=dict)
+    device: str | None = None  # that the listening socket is bound to
+
+
+def at(number: int, *networks: int) -> dict[str, tuple[str, ...]]:
+    """Return links with an IPv4 and an IPv6 address each, both ending in the number."""
+    return {f"n{net}": (f"198.18.{net}.{number}/24", f"2001:db8:{net}::{number}/64") for net in networks}
+
+
+def routes(*said: tuple[str, str] | dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return a plan with routes: a destination and a gateway, or more."""
+    return {"routes": [{"to": r[0], "via": r[1]} if isinstance(r, tuple) else r for r in said]}
+
+
+def rp_filter(device: str, value: int) -> dict[str, str]:
+    return {f"net/ipv4/conf/{device}/rp_filter": str(value)}
+
+
+Hosts = dict[str, On]
+Dials = dict[tuple[str, str], str]
+CASES: dict[str, tuple[Hosts, Dials]] = {
+    "a circle of two routers uses the hops up, and the sender is told": (
+        {
+            "a": On(at(1, 1), plan=routes((ANY4, "198.18.1.2"), (ANY6, "2001:db8:1::2"))),
+            "r": On(at(2, 1, 2), router=True, plan=routes((ANY4, "198.18.2.3"), (ANY6, "2001:db8:2::3"))),
+            "s": On(
+                at(3, 2),
+                router=True,
+                plan=routes((ANY4, "198.18.2.2"), (ANY6, "2001:db8:2::2"), ("198.18.1.0/24", "198.18.2.2")),
+            ),
+        },
+        {("a", "198.18.9.9"): NO_HOST, ("a", "2001:db8:9::9"): NO_HOST},
+    ),
+    "a circle through the sender ends there in IPv4: its own source comes in (fib_validate_source)": (
+        {
+            "a": On(at(1, 1), router=True, plan=routes((ANY4, "198.18.1.2"), (ANY6, "2001:db8:1::2"))),
+            "r": On(at(2, 1), router=True, plan=routes((ANY4, "198.18.1.1"), (ANY6, "2001:db8:1::1"))),
+        },
+        {("a", "198.18.9.9"): TIMEOUT, ("a", "2001:db8:9::9"): NO_HOST},
+    ),
+    "no route comes before the source check, so that strict rp_filter does not silence it": (
+        {
+            "a": On(at(1, 1, 2), plan=routes({"to": ANY4, "via": "198.18.1.2", "source": "198.18.2.1"})),
+            "r": On(at(2, 1, 3), router=True, plan=routes(("198.18.2.0/24", "198.18.1.1"))),
+            "s": On(
+                at(3, 1, 2, 3),
+                router=True,
+                plan=routes(("198.18.9.0/24", "198.18.3.9")),
+                sysctls=rp_filter("all", 1),
+            ),
+        },
+        {("a", "198.18.9.9"): NO_NETWORK},
+    ),
+    "strict rp_filter drops what came another way than answers go; loose does not": (
+        {
+            "a": On(at(1, 1), plan=routes(("198.18.2.0/24", "198.18.1.2"), ("198.18.3.0/24", "198.18.1.2"))),
+            "r": On(at(2, 1, 2, 3), router=True),
+            "strict": On(at(3, 1, 2), sysctls=rp_filter("eth1", 1)),
+            "loose": On(at(4, 1, 3), sysctls=rp_filter("eth1", 2)),
+            "lost": On(at(5, 3), sysctls=rp_filter("eth0", 2)),
+        },
+        {
+            ("a", "198.18.2.3"): TIMEOUT,
+            ("a", "198.18.3.4"): OPEN,
+            ("a", "198.18.3.5"): TIMEOUT,
+            ("a", "198.18.1.3"): OPEN,
+        },
+    ),
+    "strict rp_filter also covers ARP: who asks from a foreign address gets no answer (arp_process)": (
+        {
+            "a": On(
+                at(1, 1, 2), plan=routes({"to": "198.18.1.3/32", "device": "eth0", "source": "198.18.2.1"})
+            ),
+            "s": On(at(3, 1, 2), sysctls=rp_filter("eth0", 1)),
+        },
+        {("a", "198.18.1.3"): NO_HOST},
+    ),
+    "whoever is asked by ARP learns who asks, even one that never answers itself": (
+        {
+            "a": On(at(1, 1), sysctls={"net/ipv4/conf/eth0/arp_ignore": "8"}),
+            "s": On(at(3, 1)),
+        },
+        {("a", "198.18.1.3"): OPEN},
+    ),
+    "arp_ignore hides the addresses of other interfaces, neighbour discovery always does": (
+        {
+            "a": On(
+                at(1, 1),
+                plan=routes(
+                    {"to": "198.18.2.0/24", "device": "eth0"}, {"to": "2001:db8:2::/64", "device": "eth0"}
+                ),
+            ),
+            "weak": On(at(3, 1, 2)),
+            "strong": On(at(4, 1, 2), sysctls={"net/ipv4/conf/all/arp_ignore": "1"}),
+        },
+        {
+            ("a", "198.18.2.3"): OPEN,
+            ("a", "198.18.2.4"): NO_HOST,
+            ("a", "2001:db8:2::3"): NO_HOST,
+            ("a", "198.18.1.4"): OPEN,
+        },
+    ),
+    "an address on lo is answered for by ARP, not by neighbour discovery": (
+        {
+            "a": On(
+                at(1, 1),
+                plan=routes(
+                    {"to": "198.19.0.3/32", "device": "eth0"},
+                    {"to": "2001:db8:ff::3/128", "device": "eth0"},
+                    ("2001:db8:ff::4/128", "2001:db8:1::3"),
+                ),
+            ),
+            "s": On(
+                at(3, 1),
+                plan={
+                    "addresses": [
+                        {"device": "lo", "prefix": prefix}
+                        for prefix in ("198.19.0.3/32", "2001:db8:ff::3/128", "2001:db8:ff::4/128")
+                    ]
+                },
+            ),
+        },
+        {
+            ("a", "198.19.0.3"): OPEN,
+            ("a", "2001:db8:ff::3"): NO_HOST,
+            ("a", "2001:db8:ff::4"): OPEN,
+        },
+    ),
+    "a host that is no router says nothing in IPv4; in IPv6 it says that it has no route (ip6_pkt_drop)": (
+        {
+            "a": On(at(1, 1), plan=routes((ANY4, "198.18.1.2"), (ANY6, "2001:db8:1::2"))),
+            "b": On(at(2, 1, 2)),
+        },
+        {
+            ("a", "198.18.9.9"): TIMEOUT,
+            ("a", "2001:db8:9::9"): NO_NETWORK,
+            ("a", "2001:db8:2::9"): TIMEOUT,
+            ("a", "2001:db8:2::2"): OPEN,
+        },
+    ),
+    "a socket bound to an interface answers by it alone, whatever the routes (inet_csk_route_req)": (
+        {
+            "a": On(
+                at(1, 1), plan=routes(("198.18.2.0/24", "198.18.1.2"), ("2001:db8:2::/64", "2001:db8:1::2"))
+            ),
+            "r": On(at(2, 1, 2), router=True),
+            # The answer to `a` has a route by eth1 on one host, and none on the other.
+            "one": On(at(3, 2), device="eth0", plan=routes((ANY4, "198.18.2.2"), (ANY6, "2001:db8:2::2"))),
+            "two": On(at(4, 3, 2), device="eth1", plan=routes((ANY4, "198.18.3.9"), (ANY6, "2001:db8:3::9"))),
+        },
+        {
+            ("a", "198.18.2.3"): OPEN,
+            ("a", "2001:db8:2::3"): OPEN,
+            ("a", "198.18.2.4"): TIMEOUT,
+            ("a", "2001:db8:2::4"): TIMEOUT,
+        },
+    ),
+    "without a route by its interface, such a socket takes an IPv4 address for a neighbour's": (
+        {
+            "a": On(
+                at(1, 1, 2), plan=routes({"to": "198.18.2.3/32", "device": "eth1", "source": "198.18.1.1"})
+            ),
+            "s": On(at(3, 3, 2), device="eth1"),
+        },
+        {("a", "198.18.2.3"): OPEN},
+    ),
+    "an IPv4 connection obeys a rule for its source at once, an IPv6 one after two seconds of silence": (
+        {
+            "a": On(
+                at(1, 1),
+                plan={
+                    **routes(
+                        ("198.18.2.0/24", "198.18.1.2"),
+                        ("2001:db8:2::/64", "2001:db8:1::2"),
+                        {"to": "198.18.2.0/24", "via": "198.18.1.3", "table": 100},
+                        {"to": "2001:db8:2::/64", "via": "2001:db8:1::3", "table": 100},
+                    ),
+                    "rules": [
+                        {"family": 4, "priority": 100, "table": 100, "source": "198.18.1.1/32"},
+                        {"family": 6, "priority": 100, "table": 100, "source": "2001:db8:1::1/128"},
+                    ],
+                },
+            ),
+            "silent": On(at(2, 1), plan=routes(("2001:db8:2::/64", "2001:db8:1::9"))),
+            "r": On(at(3, 1, 2), router=True),
+            "s": On(at(4, 2), plan=routes((ANY4, "198.18.2.3"), (ANY6, "2001:db8:2::3"))),
+        },
+        {("a", "198.18.2.4"): OPEN, ("a", "2001:db8:2::4"): OPEN},
+    ),
+    "where only a rule for the source knows the way, IPv6 finds it and IPv4 does not": (
+        {
+            "a": On(
+                at(1, 1),
+                plan={
+                    **routes(
+                        {"to": ANY4, "via": "198.18.1.2", "table": 100},
+                        {"to": ANY6, "via": "2001:db8:1::2", "table": 100},
+                    ),
+                    "rules": [
+                        {"family": 4, "priority": 100, "table": 100, "source": "198.18.1.1/32"},
+                        {"family": 6, "priority": 100, "table": 100, "source": "2001:db8:1::1/128"},
+                    ],
+                },
+            ),
+            "s": On(at(2, 1, 2)),
+        },
+        {("a", "198.18.2.2"): NO_NETWORK, ("a", "2001:db8:2::2"): OPEN},
+    ),
+    "an ICMPv6 error has a source before it has a route, so that rules for it count (icmp6_send)": (
+        {
+            "a": On(at(1, 1), plan=routes((ANY6, "2001:db8:1::2"), (ANY4, "198.18.1.2"))),
+            "r": On(
+                at(2, 1, 2),
+                router=True,
+                plan={
+                    "rules": [
+                        {"family": 6, "priority": 100, "action": "blackhole", "source": "2001:db8:1::2/128"},
+                        {"family": 4, "priority": 100, "action": "blackhole", "source": "198.18.1.2/32"},
+                    ]
+                },
+            ),
+        },
+        {("a", "2001:db8:9::9"): TIMEOUT, ("a", "198.18.9.9"): NO_NETWORK},
+    ),
+    "a rule may refuse by itself": (
+        {
+            "a": On(
+                at(1, 1),
+                plan={
+                    **routes((ANY4, "198.18.1.2"), (ANY6, "2001:db8:1::2")),
+                    "rules": [
+                        {"family": family, "priority": 100 + n, "action": action, "destination": to}
+                        for family, pattern in ((4, "198.18.{}.0/24"), (6, "2001:db8:{}::/64"))
+                        for n, action in ((5, "prohibit"), (6, "blackhole"), (7, "unreachable"))
+                        for to in (pattern.format(n),)
+                    ],
+                },
+            ),
+            "b": On(at(2, 1)),
+        },
+        {
+            ("a", "198.18.5.5"): FORBIDDEN,
+            ("a", "198.18.6.6"): INVALID,
+            ("a", "198.18.7.7"): NO_NETWORK,
+            ("a", "2001:db8:5::5"): FORBIDDEN,
+            ("a", "2001:db8:6::6"): INVALID,
+            ("a", "2001:db8:7::7"): NO_NETWORK,
+        },
+    ),
+    "each kind of route says no in its own way, on the host itself": (
+        {
+            "a": On(
+                at(1, 1),
+                plan=routes(
+                    *(
+                        {"to": pattern.format(n), "kind": kind}
+                        for pattern in ("198.18.{}.0/24", "2001:db8:{}::/64")
+                        for n, kind in enumerate(("unreachable", "prohibit", "blackhole", "throw"), start=5)
+                    )
+                ),
+            )
+        },
+        {
+            ("a", "198.18.5.5"): NO_HOST,
+            ("a", "198.18.6.6"): FORBIDDEN,
+            ("a", "198.18.7.7"): INVALID,
+            ("a", "198.18.8.8"): NO_NETWORK,
+            ("a", "2001:db8:5::5"): NO_HOST,
+            ("a", "2001:db8:6::6"): FORBIDDEN,
+            ("a", "2001:db8:7::7"): INVALID,
+            ("a", "2001:db8:8::8"): NO_NETWORK,
+        },
+    ),
+    "and on a router, by the ICMP error that it sends": (
+        {
+            "a": On(at(1, 1), plan=routes((ANY4, "198.18.1.2"), (ANY6, "2001:db8:1::2"))),
+            "r": On(
+                at(2, 1),
+                router=True,
+                plan=routes(
+                    *(
+                        {"to": pattern.format(n), "kind": kind}
+                        for pattern in ("198.18.{}.0/24", "2001:db8:{}::/64")
+                        for n, kind in enumerate(("unreachable", "prohibit", "blackhole"), start=5)
+                    )
+                ),
+            ),
+        },
+        {
+            ("a", "198.18.5.5"): NO_HOST,
+            ("a", "198.18.6.6"): NO_HOST,
+            ("a", "198.18.7.7"): TIMEOUT,
+            ("a", "198.18.8.8"): NO_NETWORK,
+            ("a", "2001:db8:5::5"): NO_NETWORK,
+            ("a", "2001:db8:6::6"): FORBIDDEN,
+            ("a", "2001:db8:7::7"): TIMEOUT,
+            ("a", "2001:db8:8::8"): NO_NETWORK,
+        },
+    ),
+    "the longest prefix wins, then the lowest metric": (
+        {
+            "a": On(
+                at(1, 1),
+                plan=routes(
+                    {"to": "198.18.2.0/24", "via": "198.18.1.9", "metric": 50},
+                    {"to": "198.18.2.0/24", "via": "198.18.1.2", "metric": 5},
+                    {"to": "198.18.2.4/32", "via": "198.18.1.9", "metric": 2000},
+                    {"to": "2001:db8:2::/64", "via": "2001:db8:1::2", "metric": 5},
+                    {"to": "2001:db8:2::/64", "via": "2001:db8:1::9", "metric": 50},
+                ),
+            ),
+            "r": On(at(2, 1, 2), router=True),
+            "s": On(at(3, 2), plan=routes((ANY4, "198.18.2.2"), (ANY6, "2001:db8:2::2"))),
+            "t": On(at(4, 2), plan=routes((ANY4, "198.18.2.2"))),
+        },
+        {("a", "198.18.2.3"): OPEN, ("a", "198.18.2.4"): NO_HOST, ("a", "2001:db8:2::3"): OPEN},
+    ),
+    "the answer goes to the source that the route prefers": (
+        {
+            "a": On(
+                at(1, 1, 2), plan=routes({"to": "198.18.3.0/24", "via": "198.18.1.2", "source": "198.18.2.1"})
+            ),
+            "r": On(at(2, 1, 3), router=True),
+            # It knows the way to 198.18.1.0/24, and not to 198.18.2.0/24.
+            "s": On(at(3, 3), plan=routes(("198.18.1.0/24", "198.18.3.2"))),
+        },
+        {("a", "198.18.3.3"): TIMEOUT},
+    ),
+    "a router's networks have an anycast address, which takes no connection": (
+        {"a": On(at(1, 1)), "r": On(at(2, 1), router=True)},
+        {("a", "2001:db8:1::"): TIMEOUT, ("r", "2001:db8:1::"): TIMEOUT, ("a", "2001:db8:1::2"): OPEN},
+    ),
+    "TCP is between two": (
+        {"a": On(at(1, 1), plan=routes((ANY4, "198.18.1.2"), (ANY6, "2001:db8:1::2"))), "b": On(at(2, 1))},
+        {
+            ("a", "198.18.1.255"): NO_NETWORK,
+            ("a", "224.0.0.9"): NO_NETWORK,
+            ("a", "ff02::9"): NO_NETWORK,
+            ("a", "255.255.255.255"): NO_NETWORK,
+        },
+    ),
+    "a link-local address needs its interface, and to such a socket nobody says that nobody is there": (
+        {"a": On({"n1": ("fe80::1/64",)}), "b": On({"n1": ("fe80::2/64",)}, device="eth0")},
+        {
+            ("a", "fe80::2%eth0"): OPEN,
+            ("a", "fe80::9%eth0"): TIMEOUT,
+            ("a", "fe80::1%eth0"): OPEN,
+            ("a", "fe80::2"): INVALID,
+        },
+    ),
+    "what comes from a link-local address is not passed on, and the sender is told": (
+        {
+            "a": On({"n1": ("fe80::1/64",)}, plan=routes({"to": ANY6, "via": "fe80::2", "device": "eth0"})),
+            "r": On({"n1": ("2001:db8:1::2/64", "fe80::2/64"), "n2": ("2001:db8:2::2/64",)}, router=True),
+            "s": On(at(3, 2), plan=routes((ANY6, "2001:db8:2::2"))),
+        },
+        {("a", "2001:db8:2::3"): NO_HOST, ("a", "2001:db8:2::2"): OPEN},
+    ),
+    "IPv4 forwards interface by interface, by which the packet comes in": (
+        {
+            "a": On(at(1, 1), plan=routes(("198.18.2.0/24", "198.18.1.2"))),
+            "b": On(at(3, 2), plan=routes(("198.18.1.0/24", "198.18.2.2"))),
+            "r": On(at(2, 1, 2), router=True, sysctls={"net/ipv4/conf/eth1/forwarding": "0"}),
+        },
+        {("a", "198.18.2.3"): TIMEOUT, ("a", "198.18.2.2"): OPEN},
+    ),
+    "an interface without an address borrows one": (
+        {
+            "a": On(
+                {"n1": ()},
+                plan={
+                    "addresses": [{"device": "lo", "prefix": "198.19.0.1/32"}],
+                    **routes({"to": "198.18.1.0/24", "device": "eth0"}),
+                },
+            ),
+            "s": On(at(3, 1), plan=routes({"to": "198.19.0.1/32", "device": "eth0"})),
+        },
+        {("a", "198.18.1.3"): OPEN},
+    ),
+    "an IPv6 source fits its destination: label before length, interface before both (RFC 6724, 5)": (
+        {
+            "a": On(
+                {"n1": ("2001:db8:1::1/64", "fd00:1::1/64")},
+                plan=routes((ANY6, "2001:db8:1::2")),
+            ),
+            # It answers to fd00::/8 only: the source tells by which address `a` called.
+            "s": On(
+                {"n1": ("2001:db8:1::2/64",)},
+                plan={
+                    "addresses": [
+                        {"device": "lo", "prefix": prefix}
+                        for prefix in ("fd00:9::2/128", "2001:db8:9::2/128")
+                    ],
+                    **routes(
+                        {"to": "fd00:1::/64", "device": "eth0"},
+                        {"to": "2001:db8:1::1/128", "kind": "blackhole"},
+                    ),
+                },
+            ),
+        },
+        {("a", "fd00:9::2"): OPEN, ("a", "2001:db8:9::2"): TIMEOUT},
+    ),
+    "a wildcard as a destination is the loopback address, an IPv4-mapped one is IPv4": (
+        {"a": On(at(1, 1), device="lo"), "b": On(at(2, 1))},
+        {
+            ("a", "0.0.0.0"): OPEN,
+            ("a", "::"): OPEN,
+            ("a", "::ffff:127.0.0.1"): OPEN,
+            ("a", "::ffff:0.0.0.0"): OPEN,
+            ("a", "198.18.1.1"): REFUSED,
+            ("b", "::ffff:198.18.1.1"): REFUSED,
+            ("a", "::ffff:198.18.1.2"): OPEN,
+        },
+    ),
+    "an interface that is down answers nobody": (
+        {"a": On(at(1, 1)), "b": On(at(2, 1, 2), plan={"links": [{"device": "eth0", "up": False}]})},
+        {("a", "198.18.1.2"): NO_HOST, ("a", "2001:db8:1::2"): NO_HOST},
+    ),
+}
+NUMBERS = {name: number for number, name in enumerate(CASES)}
+
+
+def hosts(name: str) -> Iterator[Host]:
+    number = NUMBERS[name]
+    for host, on in CASES[name][0].items():
+        links = tuple(
+            link(f"eth{index}", f"c{number}{network}", *addresses)
+            for index, (network, addresses) in enumerate(on.links.items())
+        )
+        yield Host(f"c{number}{host}", links, forwards=on.router)
+
+
+def plan(on: On) -> dict[str, Any]:
+    socket = {"address": "::", "port": PORT, "v6only": False, "device": on.device}
+    return {**on.plan, "sysctls": on.sysctls, "sockets": [socket]}
+
+
+@pytest.fixture(scope="module")
+def measured() -> Iterator[dict[tuple[str, str], Measured]]:
+    everyone = tuple(host for name in CASES for host in hosts(name))
+    networks = dict.fromkeys(link.network for host in everyone for link in host.links)
+    topology = Topology(tuple(Network(name) for name in networks), everyone)
+    try:
+        with NetnsLab(topology) as lab, Agents(lab) as agents, ExitStack() as running:
+            channels = {
+                f"c{NUMBERS[name]}{host}": start(lab, f"c{NUMBERS[name]}{host}", plan(on), running)
+                for name in CASES
+                for host, on in CASES[name][0].items()
+            }
+            for host, channel in channels.items():
+                assert not refused(channel), host
+            view = View(read(agents, lab.hosts), topology)
+            dials = [(f"c{NUMBERS[name]}{host}", target) for name in CASES for host, target in CASES[name][1]]
+            predictions = {(host, target): predicted(view, host, target) for host, target in dials}
+            yield measure(agents, predictions, TIMEOUT_S)
+    except BackendUnavailableError as error:
+        unavailable("netns", str(error))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_prediction_and_the_kernel_agree_that(
+    name: str, measured: dict[tuple[str, str], Measured]
+) -> None:
+    for (host, target), expected in CASES[name][1].items():
+        found = measured[f"c{NUMBERS[name]}{host}", target]
+        assert (found.predicted, found.observed) == (expected, expected), f"{host} dials {target}: {found}"
