@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from netlab.backends import Lab
+    from netlab.backends import Runner
 
 # Reads the source's length in a line, then the source. It is read through the same buffer as the requests are
 # later on: what that has read ahead is not lost. Optimization 2 leaves the docstrings out.
@@ -45,14 +45,14 @@ class AgentSession:
     leaves the two ends out of step (a timeout, an answer that can't be read) the session is over.
 
     Args:
-        lab: a running one.
+        lab: runs programs on hosts.
         host: one of its hosts.
 
     Raises:
         AgentError: the host is gone, or no program can be started there.
     """
 
-    def __init__(self, lab: Lab, host: str) -> None:
+    def __init__(self, lab: Runner, host: str) -> None:
         self.host = host
         self._turn = threading.Lock()
         self._last_id = 0

@@ -44,26 +44,14 @@ class Channel(Protocol):
         """Close its standard input, and see to it that the program ends. Safe to repeat."""
 
 
-class Lab(Protocol):
-    """A running lab, as a context manager: on leaving it, nothing of it is left."""
-
-    @property
-    def topology(self) -> Topology:
-        """The hosts and networks that are up."""
-
-    @property
-    def engine(self) -> Engine | None:
-        """What a container engine adds to the network, where one made it."""
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """The names of the hosts, as in the topology."""
+class Runner(Protocol):
+    """What runs programs on hosts: all that an agent needs."""
 
     def spawn(self, host: str, argv: Sequence[str]) -> Channel:
         """Start a program on a host. Safe to call from several threads.
 
         Args:
-            host: one of `hosts`.
+            host: its name.
             argv: the program and its arguments; no shell comes between.
 
         Raises:
@@ -72,6 +60,22 @@ class Lab(Protocol):
 
     def python(self, host: str) -> str:
         """Return the path of a Python (3.8 or later) on that host."""
+
+
+class Lab(Runner, Protocol):
+    """A running lab, as a context manager: on leaving it, nothing of it is left."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names of the hosts, as in the topology."""
+
+    @property
+    def topology(self) -> Topology:
+        """The hosts and networks that are up."""
+
+    @property
+    def engine(self) -> Engine | None:
+        """What a container engine adds to the network, where one made it."""
 
     def __enter__(self) -> Self: ...
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from netlab.experiments import load
+from netlab.model import Topology
 from tests.compose.conftest import Engine, Lab, lab_up, places
 
 # For each server, by the address it is bound to.
@@ -32,6 +33,12 @@ def document(engine: Engine) -> dict[str, Any]:
     return understood
 
 
+def _planned() -> Topology:
+    lab = load("bind-address").lab
+    assert isinstance(lab, Topology)
+    return lab
+
+
 def test_there_is_a_server_for_each_bind(document: dict[str, Any]) -> None:
     bound = {
         name: service["environment"]["HFTP_ADDRESS"]
@@ -43,7 +50,7 @@ def test_there_is_a_server_for_each_bind(document: dict[str, Any]) -> None:
 
 def test_hosts_have_the_addresses_that_they_have_in_the_experiment(document: dict[str, Any]) -> None:
     """So that a cell of one backend can be compared with the same cell of another."""
-    hosts = {host.name: host for host in load("bind-address").topology.hosts}
+    hosts = {host.name: host for host in _planned().hosts}
     for name, service in document["services"].items():
         planned = {
             link.network: {str(address.ip) for address in link.addresses} for link in hosts[name].links
@@ -56,9 +63,7 @@ def test_hosts_have_the_addresses_that_they_have_in_the_experiment(document: dic
 
 
 def test_networks_are_those_of_the_experiment(document: dict[str, Any]) -> None:
-    planned = {
-        network.name: {network.ipv4, network.ipv6} for network in load("bind-address").topology.networks
-    }
+    planned = {network.name: {network.ipv4, network.ipv6} for network in _planned().networks}
     there = {
         name: {ipaddress.ip_network(pool["subnet"]) for pool in network["ipam"]["config"]}
         for name, network in document["networks"].items()

@@ -7,7 +7,7 @@ import socket
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from netlab import agent
@@ -31,7 +31,14 @@ def check(wanted: dict[str, Any], answers: bytes) -> dict[str, str]:
         return agent.check(ours, wanted, 5)
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.fixture
+def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody resets these connections: to wait for it is a waste of time."""
+    monkeypatch.setattr(agent, "AFTERMATH_S", 0.001)
+
+
+@pytest.mark.usefixtures("briefly")
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(CHECKS), st.binary(max_size=200))
 @example(CHECKS[0], b"0 OK\r\n" * 4)
 @example(CHECKS[0], b"9" * 5000 + b"\r\n")
