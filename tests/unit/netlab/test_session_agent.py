@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import binascii
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netlab import agent
@@ -31,14 +32,15 @@ def check(wanted: dict[str, Any], answers: bytes) -> dict[str, str]:
         return agent.check(ours, wanted, 5)
 
 
-@pytest.fixture
-def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def briefly() -> Iterator[None]:
     """Nobody resets these connections: to wait for it is a waste of time."""
-    monkeypatch.setattr(agent, "AFTERMATH_S", 0.001)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(agent, "AFTERMATH_S", 0.001)
+        yield
 
 
-@pytest.mark.usefixtures("briefly")
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(CHECKS), st.binary(max_size=200))
 @example(CHECKS[0], b"0 OK\r\n" * 4)
 @example(CHECKS[0], b"9" * 5000 + b"\r\n")
