@@ -30,6 +30,10 @@ BACKEND ?= auto
 netlab: setup ## Run the bind-address experiment: who can reach what, and why (BACKEND=netns|compose)
 	@$(BIN)/netlab run bind-address --backend $(BACKEND) $(ARGS)
 
+.PHONY: clients
+clients: setup ## Compare how one server can attend several clients (ARGS=--quick: in seconds)
+	@$(BIN)/netlab clients --charts build/charts --json build/clients.json $(ARGS)
+
 .PHONY: picture
 picture: setup ## Draw the README's picture of the matrix anew
 	@$(BIN)/netlab run bind-address --backend netns --svg docs/matrix.svg >/dev/null

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab import __version__
+from netlab.clients.command import clients
 from netlab.errors import ExitCode, NetlabError
 
 if TYPE_CHECKING:
@@ -260,3 +261,6 @@ def doctor() -> ExitCode:
         if not diagnosis.works:
             click.echo(f"  {diagnosis.remedy}")
     return ExitCode.OK if any(d.works for d in diagnoses) else ExitCode.UNAVAILABLE
+
+
+commands.add_command(clients)
