@@ -1,0 +1,1 @@
+"""Inventories: which machines there are and how to reach them, from whatever file says so."""
