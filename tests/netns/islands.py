@@ -132,9 +132,10 @@ def _hop(rng: Random, island: Island, host: Host, version: int) -> dict[str, Any
     device, via = rng.choice(near)
     if chance < 0.16:
         return {"device": device}
-    # An IPv6 host that knows a router to be dead takes a shorter prefix next time (find_rr_leaf): what comes
-    # of a dial then depends on the ones before.
-    if chance < 0.22 and version == 4:
+    # An IPv6 host that knows a router to be dead takes a shorter prefix next time (find_rr_leaf); a router
+    # that reports a dead neighbour by a way over that very neighbour forgets the other packets that wait for
+    # it (neigh_invalidate). What comes of a dial then depends on the ones beside it.
+    if chance < 0.22 and version == 4 and not host.forwards:
         return {"via": str(ip_address(via) + 60)}
     hop: dict[str, Any] = {"via": via}
     if rng.random() < 0.15:

@@ -336,6 +336,22 @@ CASES: dict[str, tuple[Hosts, Dials]] = {
             ("a", "2001:db8:8::8"): NO_NETWORK,
         },
     ),
+    "a router whose next hop is dead says so after three seconds": (
+        {
+            "a": On(at(1, 1), plan=routes((ANY4, "198.18.1.2"), (ANY6, "2001:db8:1::2"))),
+            "r": On(
+                at(2, 1, 2),
+                router=True,
+                plan=routes(("198.18.3.0/24", "198.18.2.9"), ("2001:db8:3::/64", "2001:db8:2::9")),
+            ),
+        },
+        {
+            ("a", "198.18.3.3"): NO_HOST,
+            ("a", "198.18.2.8"): NO_HOST,
+            ("a", "2001:db8:3::3"): NO_HOST,
+            ("a", "2001:db8:2::8"): NO_HOST,
+        },
+    ),
     "the longest prefix wins, then the lowest metric": (
         {
             "a": On(
