@@ -158,6 +158,7 @@ class Engine:
             only if told to (`ip6tables`, an experimental feature).
         internal: the names of the networks that have no way out.
         publications: every published TCP port.
+        sharing: the containers that share its machine's network, and so have none of their own.
     """
 
     host: str
@@ -165,3 +166,4 @@ class Engine:
     filters_ipv6: bool
     internal: tuple[str, ...] = ()
     publications: tuple[Publication, ...] = ()
+    sharing: tuple[str, ...] = ()

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from netlab.backends.compose.engine import CLIENT_IMAGE, Engine, find_engine
-from netlab.backends.compose.leftovers import labels
-from netlab.backends.compose.project import ENGINE_HOST, PROJECT_LABEL, Project, read_project
-from netlab.backends.compose.sidecar import SidecarChannel, start_sidecar
+from netlab.backends.compose.containers import Containers
+from netlab.backends.compose.engine import Engine, asking, find_engine
+from netlab.backends.compose.interrupts import deferred
+from netlab.backends.compose.leftovers import labels, remove_run
+from netlab.backends.compose.project import PROJECT_LABEL, read_project
 from netlab.errors import NetlabError
-from netlab.facts import Engine as EngineFacts
-from netlab.model import Topology
 
 # What Compose says of a container: the files that its project came from, with commas between them.
 _FILES_LABEL = "com.docker.compose.project.config_files"
 
 
-class AttachedProject:
+class AttachedProject(Containers):
     """A running project as a lab, as a context manager. All that it adds are sidecars, gone when it is left.
 
     Args:
@@ -29,41 +27,20 @@ class AttachedProject:
     Raises:
         BackendUnavailableError: no engine answers.
         NetlabError: no such project runs; the message lists those that do.
+        LabError: the engine does not answer any more.
     """
 
     def __init__(self, wanted: str) -> None:
         self._engine = find_engine()
         self.name = _running(self._engine, wanted)
-        self._labels = labels(secrets.token_hex(4), Path())
-        self._project: Project = read_project(self._engine, self.name)
+        self._run = secrets.token_hex(4)
+        self._labels = labels(self._run)
+        self._project = read_project(self._engine, self.name)
 
     @property
-    def hosts(self) -> tuple[str, ...]:
-        """The services, and `host`."""
-        return tuple(host.name for host in self._project.topology.hosts)
-
-    @property
-    def topology(self) -> Topology:
-        """The containers and networks, as the engine made them."""
-        return self._project.topology
-
-    @property
-    def engine(self) -> EngineFacts:
-        """What the engine adds to the network."""
-        return self._project.engine
-
-    def python(self, host: str) -> str:
-        """Return the Python of the sidecars' image; the host's own image is not asked for one."""
-        return "python3"
-
-    def spawn(self, host: str, argv: Sequence[str]) -> SidecarChannel:
-        """Start a program in a sidecar in the host's network.
-
-        Raises:
-            LabError: the host is gone, or the program can't be started.
-        """
-        network = "host" if host == ENGINE_HOST else f"container:{self._project.containers[host].id}"
-        return start_sidecar(self._engine.client, CLIENT_IMAGE, network, argv, self._labels)
+    def notes(self) -> tuple[str, ...]:
+        """What of the project is no host of the lab, and why."""
+        return self._project.notes
 
     def __enter__(self) -> Self:
         return self
@@ -71,21 +48,29 @@ class AttachedProject:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Leave the project as it is; sidecars end with the connection to them."""
+        """Leave the project as it is, and wait until the sidecars are gone."""
+        with deferred():
+            remove_run(self._engine, self._run, settle=kind is not None)
+            self._engine.client.close()
 
 
 def _running(engine: Engine, wanted: str) -> str:
     """Return the name of the running project that is meant."""
+    with asking(engine):
+        api: Any = engine.client.api
+        containers = api.containers(filters={"label": PROJECT_LABEL})
     files: dict[str, set[str]] = {}
-    for container in engine.client.containers.list(filters={"label": PROJECT_LABEL}):
-        own = files.setdefault(container.labels[PROJECT_LABEL], set())
-        own.update(container.labels.get(_FILES_LABEL, "").split(","))
+    for said in containers:
+        own = files.setdefault(said["Labels"][PROJECT_LABEL], set())
+        own.update(said["Labels"].get(_FILES_LABEL, "").split(","))
     if wanted in files:
         return wanted
     path = str(Path(wanted).resolve())
-    for project, its in files.items():
-        if path in its:
-            return project
+    of_file = sorted(project for project, its in files.items() if path in its)
+    if len(of_file) == 1:
+        return of_file[0]
+    if of_file:
+        raise NetlabError(f"{wanted} runs as several projects: name one of {', '.join(of_file)}")
     running = f"running: {', '.join(sorted(files))}" if files else "no project is running"
     what = (
         f"the project of {wanted} is not running" if Path(wanted).is_file() else f"no project {wanted!r} runs"

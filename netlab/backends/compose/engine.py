@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import APIError, DockerException, ImageNotFound
 
 import docker
-from netlab.errors import BackendUnavailableError
+from netlab.errors import BackendUnavailableError, LabError
 
 # Written by docker/engine.py, which runs an engine on machines that have none.
 _PRIVATE_ENGINE = Path("/run/netlab-engine/engine.json")
@@ -25,6 +27,9 @@ SERVER_IMAGE = os.environ.get("HFTP_SERVER_IMAGE", "hftp-server")
 CLIENT_IMAGE = os.environ.get("HFTP_CLIENT_IMAGE", "hftp-client")
 
 _TIMEOUT_S = 60
+
+# The first whose `up --wait` takes a health check's start_interval (docker/Dockerfile).
+_COMPOSE_SINCE = (2, 20)
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def find_engine() -> Engine:
             client = docker.DockerClient(base_url=candidate.docker_host, timeout=_TIMEOUT_S)
             version = str(client.version()["Version"])
         except DockerException as error:
-            tried.append(f"{candidate.source}: {_short(error)}")
+            tried.append(f"{candidate.source}: {short(error)}")
             continue
         compose = candidate.compose or _installed_compose()
         return Engine(client, version.split("+")[0], compose, candidate.environment, candidate.source)
@@ -75,20 +80,53 @@ def find_engine() -> Engine:
     raise BackendUnavailableError("compose", why, remedy)
 
 
+def ready_engine() -> Engine:
+    """Return the engine to use for a lab in containers.
+
+    Raises:
+        BackendUnavailableError: there is none, it lacks an image that the lab needs, or Compose is old.
+    """
+    engine = find_engine()
+    with asking(engine):
+        for image in (SERVER_IMAGE, CLIENT_IMAGE):
+            try:
+                engine.client.images.get(image)
+            except ImageNotFound:
+                why = f"an engine answers ({engine.source}), but it has no image {image}"
+                raise BackendUnavailableError("compose", why, "make it with 'make images'") from None
+    version = _compose_version(engine)
+    if tuple(map(int, re.findall(r"\d+", version)[:2])) < _COMPOSE_SINCE:
+        wanted = ".".join(map(str, _COMPOSE_SINCE))
+        why = f"Compose is version {version or 'unknown'}, and {wanted} or later is needed"
+        raise BackendUnavailableError("compose", why, "install the docker compose plugin")
+    return engine
+
+
 def readiness() -> str:
     """Return, in words, which engine a lab in containers would run on.
 
     Raises:
-        BackendUnavailableError: there is none, or it lacks an image that the lab needs.
+        BackendUnavailableError: as `ready_engine`.
     """
-    engine = find_engine()
-    for image in (SERVER_IMAGE, CLIENT_IMAGE):
-        try:
-            engine.client.images.get(image)
-        except ImageNotFound:
-            why = f"an engine answers ({engine.source}), but it has no image {image}"
-            raise BackendUnavailableError("compose", why, "make it with 'make images'") from None
+    engine = ready_engine()
+    engine.client.close()
     return f"Docker {engine.version} answers ({engine.source})"
+
+
+@contextmanager
+def asking(engine: Engine) -> Iterator[None]:
+    """Turn what goes wrong while an engine is asked for something into a line for the user.
+
+    Raises:
+        LabError: the engine refused, or does not answer any more.
+    """
+    try:
+        yield
+    except APIError as error:
+        raise LabError(f"the container engine refused: {short(error)}") from None
+    except (DockerException, OSError) as error:  # the SDK lets those of its HTTP library pass
+        why = f"the container engine ({engine.source}) does not answer any more: {short(error)}"
+        raise LabError(f"{why}; when it is back, 'netlab down' removes what is left") from None
 
 
 def _candidates() -> list[_Candidate]:
@@ -129,9 +167,23 @@ def _installed_compose() -> tuple[str, ...]:
     )
 
 
-def _short(error: Exception) -> str:
-    """Return the innermost reason: the SDK wraps it several times over."""
+def _compose_version(engine: Engine) -> str:
+    asked = subprocess.run(
+        [*engine.compose, "version", "--short"],
+        env={**os.environ, **engine.environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return asked.stdout.strip().removeprefix("v")
+
+
+def short(error: Exception) -> str:
+    """Return what an error of the SDK says in a line: the engine's own words, else the innermost reason."""
     cause: BaseException = error
-    while (inner := cause.__cause__ or cause.__context__) is not None:
+    while not isinstance(cause, APIError) and (inner := cause.__cause__ or cause.__context__) is not None:
         cause = inner
-    return " ".join(str(cause).split()) or type(cause).__name__
+    said = str(cause.explanation or "") if isinstance(cause, APIError) else str(cause)
+    return " ".join(said.split()) or type(cause).__name__

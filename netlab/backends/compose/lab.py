@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ruamel.yaml import YAML
-
 from netlab.backends.compose.compose import ClashError, ComposeProject
-from netlab.backends.compose.engine import CLIENT_IMAGE, Engine, find_engine, readiness
-from netlab.backends.compose.leftovers import labels
-from netlab.backends.compose.project import ENGINE_HOST, Project, read_project
-from netlab.backends.compose.sidecar import SidecarChannel, start_sidecar
-from netlab.errors import NetlabError
+from netlab.backends.compose.containers import Containers
+from netlab.backends.compose.engine import ready_engine
+from netlab.backends.compose.interrupts import deferred
+from netlab.backends.compose.leftovers import labels, new_directory, remove_run
+from netlab.backends.compose.project import read_project
+from netlab.errors import LabError, NetlabError
 from netlab.experiments.plan import ComposeFile
-from netlab.facts import Engine as EngineFacts
 from netlab.model import Topology
 
 PROJECT_PREFIX = "netlab-"
@@ -33,7 +31,7 @@ _STRIDE = 10
 _DATA = "/srv/hftp"
 
 
-class ComposeLab:
+class ComposeLab(Containers):
     """A Compose file as a lab: its services are the hosts, and `host` is the engine's own machine.
 
     Args:
@@ -49,38 +47,8 @@ class ComposeLab:
             raise NetlabError("this experiment names no Compose file: run it with --backend netns")
         self._file, self._servers = wanted.path, wanted.servers
         self._run = secrets.token_hex(4)
-        self._engine: Engine
-        self._compose: ComposeProject | None = None
-        self._project: Project
-        self._directory: Path
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """The services, and `host`."""
-        return tuple(host.name for host in self._project.topology.hosts)
-
-    @property
-    def topology(self) -> Topology:
-        """The containers and networks, as the engine made them."""
-        return self._project.topology
-
-    @property
-    def engine(self) -> EngineFacts:
-        """What the engine adds to the network."""
-        return self._project.engine
-
-    def python(self, host: str) -> str:
-        """Return the Python of the sidecars' image; the host's own image is not asked for one."""
-        return "python3"
-
-    def spawn(self, host: str, argv: Sequence[str]) -> SidecarChannel:
-        """Start a program in a sidecar in the host's network.
-
-        Raises:
-            LabError: the host is gone, or the program can't be started.
-        """
-        network = "host" if host == ENGINE_HOST else f"container:{self._project.containers[host].id}"
-        return start_sidecar(self._engine.client, CLIENT_IMAGE, network, argv, self._labels)
+        self._directory: Path | None = None
+        self._interrupted = True  # until it is up
 
     def offer(self, host: str, files: Mapping[str, str]) -> None:
         """Put files into the directory that a running server serves.
@@ -89,21 +57,22 @@ class ComposeLab:
             host: one of the servers.
             files: content by name.
         """
+        assert self._directory is not None, "the lab is up"
         for name, content in files.items():
             (self._directory / host / name).write_text(content, encoding="utf-8")
 
     def __enter__(self) -> Self:
-        readiness()
-        self._engine = find_engine()
-        self._directory = Path(tempfile.mkdtemp(prefix="netlab-"))
-        self._labels = labels(self._run, self._directory)
+        self._engine = ready_engine()
         try:
-            self._prepare()
+            self._directory = new_directory(self._run)
+            self._labels = labels(self._run, self._directory)
+            self._write_additions(self._directory)
             self._up()
-            self._project = read_project(self._engine, self._compose.name if self._compose else "")
+            self._project = read_project(self._engine, self._name)
         except BaseException:
             self._down()
             raise
+        self._interrupted = False
         return self
 
     def __exit__(
@@ -111,45 +80,74 @@ class ComposeLab:
     ) -> None:
         self._down()
 
-    def _prepare(self) -> None:
-        """Write what this run adds to the Compose file: labels, and a directory to serve for each server."""
-        self._directory.chmod(0o755)  # the servers run as a user of their own
-        for server in self._servers:
-            (self._directory / server).mkdir(mode=0o755)
-        said = YAML(typ="safe").load(self._file)
+    @property
+    def _name(self) -> str:
+        return f"{PROJECT_PREFIX}{self._run}"
+
+    def _compose(self, turn: int, *additions: Path) -> ComposeProject:
+        return ComposeProject(self._engine, self._name, (self._file, *additions), _variables(turn))
+
+    def _write_additions(self, directory: Path) -> None:
+        """Write what this run adds to the Compose file: labels, and a directory to serve for each server.
+
+        Raises:
+            NetlabError: the file is none, or has no such server.
+        """
+        directory.chmod(0o755)  # the servers run as a user of their own
+        said = self._compose(0).config()
         services: dict[str, dict[str, Any]] = {
             name: {"labels": self._labels} for name in said.get("services") or ()
         }
         for server in self._servers:
-            services[server]["volumes"] = [f"{self._directory / server}:{_DATA}:ro"]
-        networks = {name: {"labels": self._labels} for name in said.get("networks") or ()}
-        added = {"services": services, "networks": networks}
-        (self._directory / "run.json").write_text(json.dumps(added), encoding="utf-8")
+            if server not in services:
+                there = ", ".join(services)
+                raise NetlabError(f"{self._file}: no service is called {server!r}: there is {there}")
+            (directory / server).mkdir(mode=0o755, exist_ok=True)
+            services[server]["volumes"] = [f"{directory / server}:{_DATA}:ro"]
+        added = {"services": services} | {
+            kind: {
+                name: {"labels": self._labels}
+                for name, settings in (said.get(kind) or {}).items()
+                if not (settings or {}).get("external")  # not ours to label
+            }
+            for kind in ("networks", "volumes")
+        }
+        _additions(directory).write_text(json.dumps(added), encoding="utf-8")
 
     def _up(self) -> None:
         """Bring the project up where its addresses and ports are free: other runs may have the first."""
+        assert self._directory is not None
         for turn in range(_RUNS_AT_ONCE):
-            self._compose = ComposeProject(
-                engine=self._engine,
-                name=f"{PROJECT_PREFIX}{self._run}",
-                files=(self._file, self._directory / "run.json"),
-                variables=_variables(turn),
-            )
+            project = self._compose(turn, _additions(self._directory))
             try:
-                self._compose.up()
+                project.up()
             except ClashError:
                 if turn == _RUNS_AT_ONCE - 1:
                     raise
-                self._compose.down()
+                project.down()
             else:
                 return
 
     def _down(self) -> None:
-        try:
-            if self._compose is not None:
-                self._compose.down()
-        finally:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        """Remove all of the run. What Compose could not remove, in order, is removed by its labels.
+
+        Raises:
+            LabError: something is left.
+        """
+        with deferred():
+            try:
+                if self._directory is not None and _additions(self._directory).exists():
+                    with suppress(LabError):
+                        self._compose(0, _additions(self._directory)).down()
+                remove_run(self._engine, self._run, settle=self._interrupted)
+            finally:
+                if self._directory is not None:
+                    shutil.rmtree(self._directory, ignore_errors=True)
+                self._engine.client.close()
+
+
+def _additions(directory: Path) -> Path:
+    return directory / "run.json"
 
 
 def _variables(turn: int) -> dict[str, str]:

@@ -1,30 +1,72 @@
-"""What runs of netlab have on an engine, and its removal: for runs that were killed."""
+"""What runs of netlab have on an engine, by label, and its removal: after a run, and after a killed one.
+
+Labels are anybody's to write: what they say is checked before anything follows from it.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
+import socket
+import stat
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from docker.errors import APIError, NotFound
 
-from netlab.backends.compose.engine import Engine
-from netlab.backends.compose.project import PROJECT_LABEL
+from netlab.backends.compose.engine import Engine, asking, short
+from netlab.errors import LabError
 
 # On everything that a run makes: its value is the run's id.
 RUN_LABEL = "netlab.run"
-# The process that a run belongs to: while it lives, its run is nobody else's to remove.
-PROCESS_LABEL = "netlab.process"
-# The run's directory on this machine.
+# Whose run it is: while that process lives, the run is nobody else's to remove.
+OWNER_LABEL = "netlab.owner"
+# The run's directory on its machine.
 DIRECTORY_LABEL = "netlab.directory"
 
-_PROJECT = re.compile(r"netlab-([0-9a-f]{8})")
+_RUN = re.compile(r"[0-9a-f]{8}")
+_OWNER = re.compile(r"(\d{1,10}) (\d{1,20}) ([A-Za-z0-9_.-]{1,64})")
+
+# An engine that is busy needs a second or two to remove a container.
+_GONE_WITHIN_S = 60.0
+# A command that was killed may have asked the engine for something that is there only now.
+_SETTLE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The process that a run belongs to.
+
+    Attributes:
+        process: its id.
+        started: when it started, in ticks since its machine did (proc(5), starttime): ids are given again.
+        machine: its machine's name.
+    """
+
+    process: int
+    started: int
+    machine: str
+
+    @property
+    def here(self) -> bool:
+        """Whether it is a process of this machine."""
+        return self.machine == socket.gethostname()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs, on this machine."""
+        return self.here and _started(self.process) == self.started
+
+
+def this_process() -> Owner:
+    """Return this process as an owner of runs."""
+    return Owner(os.getpid(), _started(os.getpid()) or 0, socket.gethostname())
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,84 +75,178 @@ class Leftover:
 
     Attributes:
         run: its id.
-        process: the id of its process on this machine; 0 where that is not known.
+        owner: the process that it belongs to; None where no label says so.
         containers: their names, sidecars included.
         networks: their names.
-        directory: where it keeps its files; empty where that is not known.
+        volumes: their names.
+        directory: where it keeps its files; None where that is not known.
     """
 
     run: str
-    process: int
+    owner: Owner | None
     containers: tuple[str, ...]
     networks: tuple[str, ...]
-    directory: str
+    volumes: tuple[str, ...]
+    directory: Path | None
 
     @property
-    def alive(self) -> bool:
-        """Whether the run's process is still there."""
-        return self.process > 0 and Path(f"/proc/{self.process}").exists()
+    def abandoned(self) -> bool:
+        """Whether nobody is there any more to remove it. Of a process on another machine, nobody can say."""
+        return self.owner is None or (self.owner.here and not self.owner.alive)
+
+
+def labels(run: str, directory: Path | None = None) -> dict[str, str]:
+    """Return the labels for what a run of this process makes.
+
+    Args:
+        run: its id.
+        directory: where it keeps its files, if it has any.
+    """
+    owner = this_process()
+    said = {RUN_LABEL: run, OWNER_LABEL: f"{owner.process} {owner.started} {owner.machine}"}
+    return said if directory is None else {**said, DIRECTORY_LABEL: str(directory)}
+
+
+def new_directory(run: str) -> Path:
+    """Make a directory for a run's files, and return its path."""
+    return Path(tempfile.mkdtemp(prefix=f"netlab-{run}-"))
 
 
 def find_leftovers(engine: Engine) -> list[Leftover]:
-    """Return what runs have on the engine, in the order of their ids."""
-    containers = list(engine.client.containers.list(all=True, ignore_removed=True))
-    networks = list(engine.client.networks.list())
-    runs = {run for thing in (*containers, *networks) for run in _runs(thing)}
-    return [_leftover(run, containers, networks) for run in sorted(runs)]
+    """Return what runs have on the engine, in the order of their ids.
+
+    Raises:
+        LabError: the engine does not answer.
+    """
+    found = _holdings(engine, RUN_LABEL)
+    by_run: dict[str, list[_Holding]] = {}
+    for holding in found:
+        if _RUN.fullmatch(run := holding.labels.get(RUN_LABEL, "")):
+            by_run.setdefault(run, []).append(holding)
+    return [_leftover(run, its) for run, its in sorted(by_run.items())]
 
 
 def remove(engine: Engine, leftover: Leftover) -> None:
-    """Remove all that a run has on the engine and on this machine. What is gone already is no error."""
-    of_run = [
-        thing
-        for thing in engine.client.containers.list(all=True, ignore_removed=True)
-        if leftover.run in _runs(thing)
-    ]
-    for container in of_run:
-        with suppress(NotFound, APIError):
-            container.remove(force=True, v=True)
-    for network in engine.client.networks.list():
-        if leftover.run in _runs(network):
-            with suppress(NotFound):
-                network.remove()
-    for volume in engine.client.volumes.list():
-        if leftover.run in _runs(volume):
-            with suppress(NotFound):
-                volume.remove(force=True)
-    if _is_ours(leftover.directory):
+    """Remove all that a run has on the engine and on this machine. What is gone already is no error.
+
+    Raises:
+        LabError: something is left.
+    """
+    remove_run(engine, leftover.run, settle=True)
+    if leftover.directory is not None and is_of_run(leftover.directory, leftover.run):
         shutil.rmtree(leftover.directory, ignore_errors=True)
 
 
-def labels(run: str, directory: Path) -> dict[str, str]:
-    """Return the labels for what a run of this process makes."""
-    return {RUN_LABEL: run, PROCESS_LABEL: str(os.getpid()), DIRECTORY_LABEL: str(directory)}
+def remove_run(engine: Engine, run: str, *, settle: bool) -> None:
+    """Remove all that a run has on the engine, until nothing is there.
+
+    Args:
+        engine: where.
+        run: its id.
+        settle: look again a little later: a command that was killed may have left work to the engine.
+
+    Raises:
+        LabError: something is left.
+    """
+    deadline = time.monotonic() + _GONE_WITHIN_S
+    while True:
+        found = _holdings(engine, f"{RUN_LABEL}={run}")
+        with asking(engine):
+            problems = [problem for holding in found if (problem := holding.remove())]
+        if not found:
+            if not settle:
+                return
+            settle = False
+            time.sleep(_SETTLE_S)
+        elif time.monotonic() > deadline:
+            why = f": {problems[0]}" if problems else ""
+            raise LabError(f"{found[0].name} of run {run} can't be removed{why}")
 
 
-def _leftover(run: str, containers: Iterable[Any], networks: Iterable[Any]) -> Leftover:
-    mine = [container for container in containers if run in _runs(container)]
+def is_of_run(directory: Path, run: str) -> bool:
+    """Whether a directory that a label names is one that `new_directory` made for that run, for this user."""
+    inside = directory.parent == Path(tempfile.gettempdir()) and directory.name.startswith(f"netlab-{run}-")
+    try:
+        there = directory.lstat()
+    except (OSError, ValueError):
+        return False
+    return inside and stat.S_ISDIR(there.st_mode) and there.st_uid == os.geteuid()
+
+
+@dataclass(frozen=True)
+class _Holding:
+    """A container, a network or a volume: its name, its labels, how it is removed."""
+
+    kind: str
+    name: str
+    labels: Mapping[str, str]
+    removal: Callable[[], None]
+
+    def remove(self) -> str:
+        """Remove it, and return what speaks against that: it is being removed, or somebody still uses it."""
+        try:
+            self.removal()
+        except NotFound:
+            return ""
+        except APIError as error:
+            return short(error)
+        return ""
+
+
+def _holdings(engine: Engine, label: str) -> list[_Holding]:
+    """Return everything on the engine that has a label: containers first, as they use the others."""
+    with asking(engine):
+        return list(_each_holding(engine, {"label": label}))
+
+
+def _each_holding(engine: Engine, filters: dict[str, str]) -> Iterator[_Holding]:
+    api: Any = engine.client.api
+    for said in api.containers(all=True, filters=filters):
+        identity = str(said["Id"])
+        name = said["Names"][0].lstrip("/") if said["Names"] else identity[:12]
+        removal = partial(api.remove_container, identity, force=True, v=True)
+        yield _Holding("container", name, said["Labels"] or {}, removal)
+    for said in api.networks(filters=filters):
+        yield _Holding("network", said["Name"], said["Labels"] or {}, partial(api.remove_network, said["Id"]))
+    for said in api.volumes(filters=filters)["Volumes"] or ():
+        removal = partial(api.remove_volume, said["Name"], force=True)
+        yield _Holding("volume", said["Name"], said["Labels"] or {}, removal)
+
+
+def _leftover(run: str, holdings: Iterable[_Holding]) -> Leftover:
+    named: dict[str, list[str]] = {"container": [], "network": [], "volume": []}
     said: dict[str, str] = {}
-    for container in mine:
-        said.update(container.labels)
-    process = said.get(PROCESS_LABEL, "")
+    for holding in holdings:
+        named[holding.kind].append(holding.name)
+        said.update(holding.labels)
+    directory = said.get(DIRECTORY_LABEL, "")
     return Leftover(
         run=run,
-        process=int(process) if process.isdigit() else 0,
-        containers=tuple(container.name for container in mine),
-        networks=tuple(network.name for network in networks if run in _runs(network)),
-        directory=said.get(DIRECTORY_LABEL, ""),
+        owner=_owner(said.get(OWNER_LABEL, "")),
+        containers=tuple(named["container"]),
+        networks=tuple(named["network"]),
+        volumes=tuple(named["volume"]),
+        directory=Path(directory) if directory else None,
     )
 
 
-def _runs(thing: Any) -> Iterator[str]:
-    """Yield the run that a container, a network or a volume belongs to, by its labels."""
-    labels = thing.attrs.get("Labels") or (thing.attrs.get("Config") or {}).get("Labels") or {}
-    if run := labels.get(RUN_LABEL):
-        yield run
-    elif project := _PROJECT.fullmatch(labels.get(PROJECT_LABEL, "")):
-        yield project[1]
+def _owner(said: str) -> Owner | None:
+    found = _OWNER.fullmatch(said)
+    return Owner(int(found[1]), int(found[2]), found[3]) if found else None
 
 
-def _is_ours(directory: str) -> bool:
-    """Whether a directory that a label names is one that a run makes: labels are anybody's to write."""
-    path = Path(directory)
-    return bool(directory) and path.parent == Path(tempfile.gettempdir()) and path.name.startswith("netlab-")
+def _started(process: int) -> int | None:
+    """Return when a process of this machine started; 0 where that can't be told; None where none is there."""
+    try:
+        # proc(5), /proc/pid/stat: the 22nd field; the second, in parentheses, may contain anything.
+        return int(Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        if Path("/proc/self/stat").exists():
+            return None
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return None
+    except PermissionError:
+        pass
+    return 0

@@ -7,71 +7,63 @@ from __future__ import annotations
 
 import select
 import socket
-import struct
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import ImageNotFound
 
+from netlab.backends.compose.engine import CLIENT_IMAGE, Engine, asking
+from netlab.backends.compose.frames import Frames
 from netlab.errors import LabError
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
-    import docker
-
 _READ_BYTES = 1 << 16
 _SEND_WITHIN_S = 30.0
-# Docker Engine API, ContainerAttach, "Stream format": 1 is standard output, 2 standard error; then a length.
-_FRAME = struct.Struct(">BxxxL")
-_STDOUT = 1
-# Of what a program says on standard error, as much is kept.
-_DIAGNOSTICS_BYTES = 4096
 
 
 def start_sidecar(
-    client: docker.DockerClient, image: str, network: str, argv: Sequence[str], labels: Mapping[str, str]
+    engine: Engine, network: str, argv: Sequence[str], labels: Mapping[str, str]
 ) -> SidecarChannel:
     """Start a program in the network of another container.
 
-    The container has no capability and nothing to write to. It is removed when it ends, and it ends at the
+    The sidecar has no capability and nothing to write to. It is removed when it ends, and it ends at the
     latest when the connection to its standard input does: so a killed netlab leaves none.
 
     Args:
-        client: of the engine.
-        image: with a Python in it.
-        network: `container:ID`, or `host` for the engine's own machine.
+        engine: where.
+        network: `container:ID`, `host` for the engine's own machine, or `none`.
         argv: what to run.
         labels: for those who look for what is left.
 
     Raises:
         LabError: it can't be started.
     """
-    try:
-        container = client.containers.create(
-            image,
-            list(argv),
-            entrypoint=[],
-            network_mode=network,
-            stdin_open=True,
-            auto_remove=True,
-            read_only=True,
-            cap_drop=["ALL"],
-            security_opt=["no-new-privileges:true"],
-            pids_limit=256,
-            labels=dict(labels),
-            working_dir="/",
-        )
+    with asking(engine):
+        try:
+            container = engine.client.containers.create(
+                CLIENT_IMAGE,
+                list(argv),
+                entrypoint=[],
+                network_mode=network,
+                stdin_open=True,
+                auto_remove=True,
+                read_only=True,
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges:true"],
+                pids_limit=256,
+                labels=dict(labels),
+                working_dir="/",
+            )
+        except ImageNotFound:
+            raise LabError(f"there is no image {CLIENT_IMAGE}: make it with 'make images'") from None
         wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         stream = cast(Any, container.attach_socket(params=wanted))
         container.start()
-    except ImageNotFound:
-        raise LabError(f"there is no image {image}: make it with 'make images'") from None
-    except DockerException as error:
-        raise LabError(f"a sidecar can't be started: {error}") from None
     # The SDK wraps the socket of an upgraded connection in a file object that can only be read.
     return SidecarChannel(container, getattr(stream, "_sock", stream), stream)
 
@@ -87,7 +79,7 @@ class SidecarChannel:
 
     def __init__(self, container: Container, connection: socket.socket, keep: object) -> None:
         self._container, self._connection, self._keep = container, connection, keep
-        self._raw, self._lines, self._errors = bytearray(), bytearray(), bytearray()
+        self._frames = Frames()
         self._at_end = False
         self._writing = threading.Lock()
         connection.settimeout(_SEND_WITHIN_S)
@@ -109,18 +101,18 @@ class SidecarChannel:
 
         Raises:
             TimeoutError: no whole line came within `timeout_s` seconds.
+            LabError: what came is no line, or one without an end.
         """
         deadline = time.monotonic() + timeout_s
-        while (newline := self._lines.find(b"\n")) < 0 and not self._at_end:
+        while (line := self._frames.line()) is None:
+            if self._at_end:
+                return self._frames.rest()
             self._read_on(deadline)
-        length = newline + 1 if newline >= 0 else len(self._lines)
-        line = bytes(self._lines[:length])
-        del self._lines[:length]
         return line
 
     def diagnostics(self) -> str:
         """Return what the program wrote to standard error so far (the last 4 KiB)."""
-        return self._errors.decode(errors="replace")
+        return self._frames.diagnostics.decode(errors="replace")
 
     def close(self) -> None:
         """Close its standard input, upon which it ends. Safe to repeat."""
@@ -129,27 +121,15 @@ class SidecarChannel:
         self._connection.close()
 
     def _read_on(self, deadline: float) -> None:
-        poll = select.poll()
-        poll.register(self._connection, select.POLLIN)
-        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            raise TimeoutError(f"sidecar {self._container.short_id}: no answer in time")
         try:
+            poll = select.poll()
+            poll.register(self._connection, select.POLLIN)
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                raise TimeoutError(f"sidecar {self._container.short_id}: no answer in time")
             chunk = self._connection.recv(_READ_BYTES)
-        except OSError:
+        except TimeoutError:
+            raise
+        except (OSError, ValueError):  # closed, here or there
             chunk = b""
-        self._raw += chunk
+        self._frames.feed(chunk)
         self._at_end = not chunk
-        self._take_frames()
-
-    def _take_frames(self) -> None:
-        while len(self._raw) >= _FRAME.size:
-            stream, length = _FRAME.unpack_from(self._raw)
-            end = _FRAME.size + length
-            if len(self._raw) < end:
-                return
-            content = self._raw[_FRAME.size : end]
-            del self._raw[:end]
-            if stream == _STDOUT:
-                self._lines += content
-            else:
-                self._errors = (self._errors + content)[-_DIAGNOSTICS_BYTES:]
