@@ -223,8 +223,7 @@ def list_runs() -> ExitCode:
     engine = load_attribute("compose", "netlab.backends.compose.engine:find_engine")()
     leftovers = load_attribute("compose", "netlab.backends.compose.leftovers:find_leftovers")(engine)
     for left in leftovers:
-        state = f"running, process {left.process}" if left.alive else "left behind"
-        click.echo(f"{left.run}: {state}: {len(left.containers)} containers, {len(left.networks)} networks")
+        click.echo(str(left))
     if not leftovers:
         click.echo("no run of netlab has anything on the engine", err=True)
     return ExitCode.OK
@@ -243,7 +242,7 @@ def down(runs: tuple[str, ...]) -> ExitCode:
     if unknown:
         raise NetlabError(f"there is no run {', '.join(sorted(unknown))}: 'netlab ls' lists them")
     for left in leftovers:
-        if left.run in runs or not (runs or left.alive):
+        if left.run in runs or (left.abandoned and not runs):
             remove(engine, left)
             click.echo(f"{left.run}: removed")
     return ExitCode.OK

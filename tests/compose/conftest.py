@@ -135,7 +135,7 @@ def images(engine: Engine) -> tuple[str, str]:
     return names
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def lab(engine: Engine, images: tuple[str, str]) -> Iterator[Lab]:
     """The lab of compose.yaml."""
     with lab_up(engine, f"netlab-test-{os.getpid()}", places(200, ports=185)) as up:

@@ -122,11 +122,15 @@ class ComposeLab(Containers):
             try:
                 project.up()
             except ClashError:
-                if turn == _RUNS_AT_ONCE - 1:
+                if turn == _RUNS_AT_ONCE - 1 or not self._moves():
                     raise
                 project.down()
             else:
                 return
+
+    def _moves(self) -> bool:
+        """Whether the file has other addresses or ports for other runs."""
+        return self._compose(0).config() != self._compose(1).config()
 
     def _down(self) -> None:
         """Remove all of the run. What Compose could not remove, in order, is removed by its labels.

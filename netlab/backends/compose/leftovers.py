@@ -94,6 +94,17 @@ class Leftover:
         """Whether nobody is there any more to remove it. Of a process on another machine, nobody can say."""
         return self.owner is None or (self.owner.here and not self.owner.alive)
 
+    def __str__(self) -> str:
+        held = (("container", self.containers), ("network", self.networks), ("volume", self.volumes))
+        what = ", ".join(f"{len(names)} {kind}{'s' * (len(names) != 1)}" for kind, names in held if names)
+        return f"{self.run}: {self._whose()}: {what}"
+
+    def _whose(self) -> str:
+        if self.abandoned or self.owner is None:
+            return "left behind"
+        where = "" if self.owner.here else f" on {self.owner.machine}"
+        return f"running, process {self.owner.process}{where}"
+
 
 def labels(run: str, directory: Path | None = None) -> dict[str, str]:
     """Return the labels for what a run of this process makes.

@@ -5,22 +5,20 @@ Nothing is asked of the other container's image: not a shell, not a Python.
 
 from __future__ import annotations
 
+import io
 import select
 import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from docker.errors import ImageNotFound
 
 from netlab.backends.compose.engine import CLIENT_IMAGE, Engine, asking
 from netlab.backends.compose.frames import Frames
 from netlab.errors import LabError
-
-if TYPE_CHECKING:
-    from docker.models.containers import Container
 
 _READ_BYTES = 1 << 16
 _SEND_WITHIN_S = 30.0
@@ -65,20 +63,20 @@ def start_sidecar(
         stream = cast(Any, container.attach_socket(params=wanted))
         container.start()
     # The SDK wraps the socket of an upgraded connection in a file object that can only be read.
-    return SidecarChannel(container, getattr(stream, "_sock", stream), stream)
+    return SidecarChannel(container.short_id, getattr(stream, "_sock", stream), stream)
 
 
 class SidecarChannel:
     """Standard input and output of a program in a sidecar.
 
     Args:
-        container: the sidecar.
+        name: the sidecar's.
         connection: the socket that the engine's API was upgraded to.
-        keep: what the socket dies with, if it is dropped.
+        file: what the SDK has wrapped around it, and closes it with.
     """
 
-    def __init__(self, container: Container, connection: socket.socket, keep: object) -> None:
-        self._container, self._connection, self._keep = container, connection, keep
+    def __init__(self, name: str, connection: socket.socket, file: io.IOBase) -> None:
+        self._name, self._connection, self._file = name, connection, file
         self._frames = Frames()
         self._at_end = False
         self._writing = threading.Lock()
@@ -94,7 +92,7 @@ class SidecarChannel:
             with self._writing:
                 self._connection.sendall(data)
         except OSError as error:
-            raise LabError(f"sidecar {self._container.short_id}: {error}") from None
+            raise LabError(f"sidecar {self._name}: {error}") from None
 
     def readline(self, timeout_s: float) -> bytes:
         """Return the next line of its standard output, newline included; empty at its end.
@@ -119,13 +117,14 @@ class SidecarChannel:
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
         self._connection.close()
+        self._file.close()
 
     def _read_on(self, deadline: float) -> None:
         try:
             poll = select.poll()
             poll.register(self._connection, select.POLLIN)
             if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                raise TimeoutError(f"sidecar {self._container.short_id}: no answer in time")
+                raise TimeoutError(f"sidecar {self._name}: no answer in time")
             chunk = self._connection.recv(_READ_BYTES)
         except TimeoutError:
             raise
