@@ -209,9 +209,9 @@ def scan(project: str, json_file: str | None, strict: bool) -> ExitCode:
     with lab, _progress() as progress:
         found = scan_lab(lab, progress)
     console = _console(to_stderr=json_file == "-")
-    console.print(exposure(found, lab.name, ascii_only=_ascii_only(console)))
+    console.print(exposure(found, lab.name, lab.notes, ascii_only=_ascii_only(console)))
     if json_file is not None:
-        _write(json_file, json.dumps(scan_record(found, lab.name), indent=1) + "\n")
+        _write(json_file, json.dumps(scan_record(found, lab.name, lab.notes), indent=1) + "\n")
     return exit_code(found.cells) if strict else ExitCode.OK
 
 

@@ -59,7 +59,16 @@ def _kernel() -> str:
 
 _PROGRAM_WITHIN_S = 10.0
 
+
+def _start_sidecar() -> str:
+    """Start a program in a container, as the agent is, and say which engine runs it."""
+    from netlab.backends import load_attribute
+
+    return str(load_attribute("compose", "netlab.backends.compose.trial:trial")())
+
+
 # name -> brings up a lab of one host, and returns what it rests on; raises as a backend does.
 _TRIALS: dict[str, Callable[[], str]] = {
     "netns": _bring_up_netns,
+    "compose": _start_sidecar,
 }

@@ -159,6 +159,7 @@ class Engine:
         internal: the names of the networks that have no way out.
         publications: every published TCP port.
         sharing: the containers that share its machine's network, and so have none of their own.
+        published_elsewhere: addresses and ports that containers outside of the lab publish.
     """
 
     host: str
@@ -167,3 +168,4 @@ class Engine:
     internal: tuple[str, ...] = ()
     publications: tuple[Publication, ...] = ()
     sharing: tuple[str, ...] = ()
+    published_elsewhere: tuple[tuple[IPv4Address | IPv6Address, int], ...] = ()

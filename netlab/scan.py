@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from itertools import islice
 
 from netlab.agents import Agents
 from netlab.backends import Lab
@@ -96,17 +97,27 @@ def scan(lab: Lab, progress: Progress) -> Scan:
 
 
 def _services(lab: Lab, facts: Mapping[str, Facts]) -> Iterator[Service]:
-    """Yield what is listened on; the engine's own machine is a vantage, and no part of the project."""
-    engine_host = lab.engine.host if lab.engine is not None else None
+    """Yield what is listened on, host by host."""
     for host in lab.hosts:
-        if host == engine_host:
-            continue
         by_port: dict[int, list[Listener]] = {}
-        for listener in facts[host].listeners:
-            if listener.address != _ENGINE_RESOLVER:
-                by_port.setdefault(listener.port, []).append(listener)
+        for listener in _listeners(lab.engine, host, facts[host]):
+            by_port.setdefault(listener.port, []).append(listener)
         for port, listeners in sorted(by_port.items()):
             yield Service(host, port, tuple(listeners))
+
+
+def _listeners(engine: Engine | None, host: str, facts: Facts) -> Iterator[Listener]:
+    """Yield the sockets of a host that belong to what is scanned.
+
+    The engine's own machine is no part of a project, unless a container shares its network: then nobody can
+    say whose they are, but for those of published ports.
+    """
+    if engine is None or host != engine.host:
+        yield from (listener for listener in facts.listeners if listener.address != _ENGINE_RESOLVER)
+    elif engine.sharing:
+        published = {(publication.address, publication.port) for publication in engine.publications}
+        published.update(engine.published_elsewhere)
+        yield from (own for own in facts.listeners if (own.address, own.port) not in published)
 
 
 def _questions(lab: Lab, facts: Mapping[str, Facts], service: Service) -> Iterator[Question]:
@@ -120,21 +131,21 @@ def _questions(lab: Lab, facts: Mapping[str, Facts], service: Service) -> Iterat
 
 def _targets(lab: Lab, facts: Mapping[str, Facts], service: Service, vantage: str) -> Iterable[Target]:
     engine = lab.engine
-    from_outside = engine is not None and vantage == engine.host
-    if not from_outside:
+    machine = engine.host if engine is not None else None
+    if machine not in (vantage, service.host):
         yield Target(service.host, service.host)
     for link in lab.topology.host(service.host).links:
         for own in link.addresses:
             yield Target(f"{link.network}, {own.ip}", str(own.ip))
-    if engine is not None and from_outside:
+    if engine is not None and vantage == machine:
         for publication in engine.publications:
             if (publication.host, publication.inside) == (service.host, service.port):
-                for address in _dialled(publication, facts[engine.host]):
+                for address in dialled(publication, facts[engine.host]):
                     yield Target(f"published, {address}", str(address), publication.port)
 
 
-def _dialled(publication: Publication, facts: Facts) -> Iterable[IPAddress]:
-    """Yield the addresses at which a published port is dialled: loopback, and one that others would dial."""
+def dialled(publication: Publication, facts: Facts) -> Sequence[IPAddress]:
+    """Return the addresses at which a published port is dialled: loopback, and one that others would dial."""
     if not publication.address.is_unspecified:
         return [publication.address]
     version = publication.address.version
@@ -145,4 +156,4 @@ def _dialled(publication: Publication, facts: Facts) -> Iterable[IPAddress]:
         for own in interface.addresses
         if own.version == version and not own.ip.is_link_local
     )
-    return [ip_address("127.0.0.1" if version == 4 else "::1"), *[a for a in (next(others, None),) if a]]
+    return [ip_address("127.0.0.1" if version == 4 else "::1"), *islice(others, 1)]

@@ -2,115 +2,85 @@
 
 from __future__ import annotations
 
+import string
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from rich.columns import Columns
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from netlab.facts import Engine, Publication
 from netlab.model import Cell, Outcome, Verdict, endpoint
 from netlab.predict.binding import describe
+from netlab.report.beyond import beyond
+from netlab.report.furthest import furthest
 from netlab.report.record import cell_record
-from netlab.report.symbols import DISAGREES, MARKS, NOT_MEASURED, Mark
+from netlab.report.symbols import DISAGREES, MARKS, NOT_MEASURED, Mark, mark_of
 from netlab.scan import Scan, Service
 
-# Of several dials from one host to one service, the one that got furthest counts.
-_FURTHEST = (
-    Verdict.OPEN,
-    Verdict.WRONG_SERVICE,
-    Verdict.ACCEPTED,
-    Verdict.REFUSED,
-    Verdict.UNREACHABLE,
-    Verdict.TIMEOUT,
-    Verdict.UNRESOLVED,
-)
+# What the names of the vantages may take of a line of 80 characters; longer ones are spelled out below.
+_NAMES_COLUMNS = 36
 
 
-def exposure(scan: Scan, name: str, *, ascii_only: bool = False) -> RenderableType:
+def exposure(scan: Scan, name: str, notes: Sequence[str] = (), *, ascii_only: bool = False) -> RenderableType:
     """Return all that `netlab scan` shows.
 
     Args:
         scan: what came of it.
         name: what was scanned.
+        notes: what else there is to know.
         ascii_only: whether the terminal can write only ASCII.
     """
-    return Group(
-        Text(_summary(scan, name), style="bold"),
-        "",
-        _grid(scan, ascii_only=ascii_only),
-        _legend(scan, ascii_only=ascii_only),
-        "",
-        Text("Beyond this machine", style="bold"),
-        *(Text(f" {line}") for line in beyond(scan)),
-        *_whys(scan),
-    )
+    parts: list[RenderableType] = [Text(_summary(scan, name), style="bold"), *_lines(notes), ""]
+    if scan.services:
+        parts += [*_grid(scan, ascii_only=ascii_only), _legend(scan, ascii_only=ascii_only)]
+    else:
+        parts += [Text("no container listens on a TCP port")]
+    for title, lines in (
+        ("Beyond this machine", beyond(scan)),
+        ("Why not", tuple(_whys(scan))),
+        ("Not as predicted", tuple(_surprises(scan))),
+        ("Not measured", tuple(_unmeasured(scan))),
+    ):
+        if lines:
+            parts += ["", Text(title, style="bold"), *_lines(lines)]
+    return Group(*parts)
 
 
-def scan_record(scan: Scan, name: str) -> dict[str, Any]:
+def scan_record(scan: Scan, name: str, notes: Sequence[str] = ()) -> dict[str, Any]:
     """Return a scan as JSON's own types."""
+    ports = {service.name: service.port for service in scan.services}
     return {
         "format": 1,
         "scanned": name,
         "engine": scan.engine.version if scan.engine is not None else None,
+        "notes": list(notes),
         "services": [
             {
                 "name": service.name,
+                "host": service.host,
+                "port": service.port,
                 "listeners": [describe(listener) for listener in service.listeners],
                 "published": [endpoint(p.address, p.port) for p in scan.publications_of(service)],
             }
             for service in scan.services
         ],
         "exposed": list(beyond(scan)),
-        "cells": [cell_record(cell) for cell in scan.cells],
+        "cells": [
+            {**cell_record(cell), "port": cell.target.port or ports[cell.bind.name]} for cell in scan.cells
+        ],
     }
 
 
-def furthest(cells: Iterable[Cell]) -> Cell | None:
-    """Return the dial that got furthest; None where none was measured."""
-    measured = [(cell.observation.outcome.verdict, cell) for cell in cells if cell.observation.outcome]
-    return min(measured, key=lambda pair: _FURTHEST.index(pair[0]), default=(None, None))[1]
-
-
-def beyond(scan: Scan) -> Iterable[str]:
-    """Yield a line for each published port that other machines can dial, and what they meet there."""
-    engine = scan.engine
-    lines = [
-        _published_line(scan, engine, service, publication)
-        for service in scan.services
-        for publication in scan.publications_of(service)
-        if engine is not None and not publication.address.is_loopback
-    ]
-    found = {(s.host, s.port) for s in scan.services}
-    for publication in engine.publications if engine is not None else ():
-        if (publication.host, publication.inside) not in found and not publication.address.is_loopback:
-            at = endpoint(publication.address, publication.port)
-            lines.append(f"{at} leads to {publication.host}:{publication.inside}, where nothing listens")
-    return lines or ["nothing: no port is published, but on 127.0.0.1 at most"]
-
-
-def _published_line(scan: Scan, engine: Engine, service: Service, publication: Publication) -> str:
-    at = endpoint(publication.address, publication.port)
-    dials = [
-        cell
-        for cell in scan.between(service, engine.host)
-        if cell.target.port == publication.port and _same_family(cell, publication)
-    ]
-    met = furthest(dials)
-    outcome = str(met.observation.outcome) if met is not None else "not measured"
-    who = (
-        "any machine that reaches this one"
-        if publication.address.is_unspecified
-        else "who reaches that address"
-    )
-    remedy = f"; {met.prediction.remedy}" if met is not None and met.prediction.remedy else ""
-    return f"{at} leads {who} to {service.name}: {outcome}{remedy}"
-
-
-def _same_family(cell: Cell, publication: Publication) -> bool:
-    return (":" in cell.target.address) == (publication.address.version == 6)
+def _lines(lines: Iterable[str]) -> Iterator[RenderableType]:
+    """Yield each line indented, and what of it does not fit further in."""
+    for line in lines:
+        table = Table.grid(padding=(0, 1))
+        table.add_row(Text("-", style="dim"), Text(line))
+        yield Padding(table, (0, 0, 0, 1))
 
 
 def _summary(scan: Scan, name: str) -> str:
@@ -121,38 +91,39 @@ def _summary(scan: Scan, name: str) -> str:
     return f"{name}{engine}: {size}, {len(measured)} measured, {agreeing} as predicted"
 
 
-def _grid(scan: Scan, *, ascii_only: bool) -> Table:
+def _grid(scan: Scan, *, ascii_only: bool) -> Iterator[RenderableType]:
+    letters = dict(zip(scan.vantages, string.ascii_letters, strict=False))
+    spelled_out = sum(len(vantage) + 2 for vantage in scan.vantages) > _NAMES_COLUMNS
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("service", header_style="dim")
     table.add_column("listens on", header_style="dim")
     for vantage in scan.vantages:
-        table.add_column(f"from {vantage}", header_style="dim", justify="center")
+        title = letters.get(vantage, "?") if spelled_out else vantage
+        table.add_column(Text(title), header_style="dim", justify="center", no_wrap=True)
     for service in scan.services:
-        sockets = ", ".join(describe(listener) for listener in service.listeners)
+        sockets = "\n".join(describe(listener) for listener in service.listeners)
         marks = [_mark(scan, service, vantage, ascii_only=ascii_only) for vantage in scan.vantages]
         table.add_row(service.name, sockets, *marks)
-    return table
+    yield table
+    if spelled_out:
+        key = (Text(f"{letter} ", style="dim").append(name, "none") for name, letter in letters.items())
+        yield Columns(list(key), padding=(0, 3))
 
 
 def _mark(scan: Scan, service: Service, vantage: str, *, ascii_only: bool) -> Text:
     if vantage == service.host:
-        return Text("itself", style="dim")
+        return Text("-", style="dim")
     cells = scan.between(service, vantage)
     best = furthest(cells)
-    mark = NOT_MEASURED if best is None else MARKS[_verdict(best)]
+    mark = NOT_MEASURED if best is None else mark_of(best)
     surprise = any(cell.measured and not cell.agrees for cell in cells)
-    text = Text(mark.ascii if ascii_only else mark.symbol, mark.style)
-    return text.append(DISAGREES if surprise else "", "bold red")
-
-
-def _verdict(cell: Cell) -> Verdict:
-    assert cell.observation.outcome is not None
-    return cell.observation.outcome.verdict
+    return Text(_symbol(mark, ascii_only=ascii_only), mark.style).append(
+        DISAGREES if surprise else "", "bold red"
+    )
 
 
 def _legend(scan: Scan, *, ascii_only: bool) -> Text:
-    bests = (furthest(scan.between(s, v)) for s in scan.services for v in scan.vantages if v != s.host)
-    used = {_verdict(best) for best in bests if best is not None}
+    used = {_verdict(best) for *_, best in _bests(scan)}
     legend = Text()
     for verdict, mark in MARKS.items():
         if verdict in used:
@@ -164,29 +135,53 @@ def _symbol(mark: Mark, *, ascii_only: bool) -> str:
     return mark.ascii if ascii_only else mark.symbol
 
 
-def _whys(scan: Scan) -> Iterable[RenderableType]:
-    """Yield for each service who does not get through, and why; hosts with the same reason share a line."""
-    yield Text("")
-    yield Text("Why not", style="bold")
+def _bests(scan: Scan) -> Iterator[tuple[Service, str, Cell]]:
+    """Yield for each service and vantage the dial that got furthest."""
     for service in scan.services:
-        groups: dict[tuple[Outcome, str], list[str]] = defaultdict(list)
         for vantage in scan.vantages:
-            best = furthest(scan.between(service, vantage)) if vantage != service.host else None
-            if best is not None and best.observation.outcome and _verdict(best) is not Verdict.OPEN:
-                groups[best.observation.outcome, _reason(best)].append(vantage)
-        for (outcome, reason), vantages in groups.items():
-            yield Text(f" {service.name} from {_and(vantages)}: {outcome}: {reason}")
+            if (best := furthest(scan.between(service, vantage))) is not None:
+                yield service, vantage, best
+
+
+def _whys(scan: Scan) -> Iterator[str]:
+    """Yield for each service who does not get through, and why; hosts with the same reason share a line."""
+    groups: dict[tuple[str, Outcome, str], list[Cell]] = defaultdict(list)
+    for service, _, best in _bests(scan):
+        if best.observation.outcome is not None and _verdict(best) is not Verdict.OPEN:
+            groups[service.name, best.observation.outcome, _reason(best)].append(best)
+    for (service_name, outcome, reason), cells in groups.items():
+        # One that names who dials is not the same for several.
+        remedies = {cell.prediction.remedy for cell in cells}
+        remedy = f"; to open it: {remedies.pop()}" if len(remedies) == 1 and any(remedies) else ""
+        yield f"{service_name} from {_and([cell.vantage for cell in cells])}: {outcome}: {reason}{remedy}"
+
+
+def _surprises(scan: Scan) -> Iterator[str]:
     for cell in scan.cells:
         if cell.measured and not cell.agrees:
             said, seen = cell.prediction.outcome, cell.observation.outcome
-            dial = f"{cell.vantage} to {cell.bind.name} ({cell.target.name})"
-            yield Text(f" {dial}: predicted {said}, observed {seen}", style="bold red")
+            yield f"{_dial(cell)}: predicted {said}, observed {seen}"
+
+
+def _unmeasured(scan: Scan) -> Iterator[str]:
+    for cell in scan.cells:
+        if not cell.measured:
+            yield f"{_dial(cell)}: {cell.observation.not_measured}"
+
+
+def _dial(cell: Cell) -> str:
+    return f"{cell.vantage} to {cell.bind.name} ({cell.target.name})"
+
+
+def _verdict(cell: Cell) -> Verdict:
+    assert cell.observation.outcome is not None, "only a measured dial got anywhere"
+    return cell.observation.outcome.verdict
 
 
 def _reason(cell: Cell) -> str:
+    """Return the step that decided: of what is refused or lost, the answer says least."""
     steps = [step for step in cell.prediction.reason if step.kind != "answer"] or list(cell.prediction.reason)
-    remedy = f"; to open it, {cell.prediction.remedy}" if cell.prediction.remedy else ""
-    return f"{steps[-1].text}{remedy}"
+    return steps[-1].text
 
 
 def _and(names: Sequence[str]) -> str:

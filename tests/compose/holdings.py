@@ -34,12 +34,16 @@ def holdings(engine: Engine) -> Holdings:
         for said in map(json.loads, lines)
         if not _is_anothers(f"{said.get('Names', '')} {said.get('Name', '')} {said['Labels']}")
     }
-    directories = {str(path) for path in Path(tempfile.gettempdir()).glob(f"netlab-{_RUN}-*")}
+    directories = {
+        str(path)
+        for path in Path(tempfile.gettempdir()).glob(f"netlab-{_RUN}-*")
+        if not _is_anothers("".join(file.read_text() for file in path.glob("run.json")))
+    }
     return Holdings(frozenset(things | directories))
 
 
 def _is_anothers(said: str) -> bool:
     """Whether it belongs to a run, or a test, of a process that lives and is not this one."""
-    owners = re.findall(r"netlab\.owner=(\d+) |netlab-test-(?:\w+-)?(\d+)", said)
+    owners = re.findall(r'netlab\.owner(?:=|": ")(\d+) |netlab-test-(?:\w+-)?(\d+)', said)
     processes = {int(a or b) for a, b in owners}
     return any(pid != os.getpid() and Path(f"/proc/{pid}").exists() for pid in processes)

@@ -94,7 +94,7 @@ def ready_engine() -> Engine:
             except ImageNotFound:
                 why = f"an engine answers ({engine.source}), but it has no image {image}"
                 raise BackendUnavailableError("compose", why, "make it with 'make images'") from None
-    version = _compose_version(engine)
+    version = compose_version(engine)
     if tuple(map(int, re.findall(r"\d+", version)[:2])) < _COMPOSE_SINCE:
         wanted = ".".join(map(str, _COMPOSE_SINCE))
         why = f"Compose is version {version or 'unknown'}, and {wanted} or later is needed"
@@ -167,7 +167,8 @@ def _installed_compose() -> tuple[str, ...]:
     )
 
 
-def _compose_version(engine: Engine) -> str:
+def compose_version(engine: Engine) -> str:
+    """Return the version of an engine's Compose, such as `2.26.1`; empty where it does not say."""
     asked = subprocess.run(
         [*engine.compose, "version", "--short"],
         env={**os.environ, **engine.environment},
@@ -177,7 +178,7 @@ def _compose_version(engine: Engine) -> str:
         timeout=30,
         check=False,
     )
-    return asked.stdout.strip().removeprefix("v")
+    return asked.stdout.strip().removeprefix("v").split("-")[0]
 
 
 def short(error: Exception) -> str:

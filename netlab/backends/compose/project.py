@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from docker.errors import NotFound
 from netlab.backends.compose.engine import asking
 from netlab.facts import Engine as EngineFacts
 from netlab.facts import Publication
-from netlab.model import Host, IPInterface, IPNetwork, Link, Network, Topology
+from netlab.model import Host, IPAddress, IPInterface, IPNetwork, Link, Network, Topology
 
 if TYPE_CHECKING:
     from netlab.backends.compose.engine import Engine
@@ -75,7 +75,10 @@ def read_project(engine: Engine, name: str) -> Project:
         ids = {its["NetworkID"] for c in containers for its in c["NetworkSettings"]["Networks"].values()}
         networks = [api.inspect_network(identity) for identity in sorted(ids - {""})]
         experimental = bool(api.info().get("ExperimentalBuild"))
-    return describe(name, containers, networks, engine.version, experimental=experimental)
+        running = api.containers()
+    project = describe(name, containers, networks, engine.version, experimental=experimental)
+    elsewhere = tuple(_published_elsewhere(name, running))
+    return replace(project, engine=replace(project.engine, published_elsewhere=elsewhere))
 
 
 def describe(
@@ -158,6 +161,15 @@ def _publications(containers: Mapping[str, Inspected]) -> Iterator[Publication]:
             for binding in outside or ():
                 address = ip_address(binding["HostIp"] or "0.0.0.0")
                 yield Publication(address, int(binding["HostPort"]), host, int(port))
+
+
+def _published_elsewhere(project: str, listed: Iterable[Inspected]) -> Iterator[tuple[IPAddress, int]]:
+    """Yield what the containers of other projects, and of none, publish: `docker ps` has it."""
+    for said in listed:
+        if (said["Labels"] or {}).get(PROJECT_LABEL) != project:
+            for port in said["Ports"] or ():
+                if port["Type"] == "tcp" and port.get("PublicPort"):
+                    yield ip_address(port.get("IP") or "0.0.0.0"), int(port["PublicPort"])
 
 
 def _notes(
