@@ -10,10 +10,10 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+from netlab.backends.lines import Lines
 from netlab.errors import LabError
 
 _READ_BYTES = 1 << 16
-_LINE_MAX_BYTES = 16 << 20
 _DIAGNOSTICS_BYTES = 4096
 _GRACE_S = 1.0
 
@@ -29,8 +29,9 @@ class LocalChannel:
     """
 
     def __init__(self, argv: Sequence[str]) -> None:
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115: it lives as long as the channel
-        self._received = bytearray()
+        # It lives as long as the channel, not as long as a block.
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        self._lines = Lines(argv[0], self._read)
         try:
             self._process = subprocess.Popen(
                 argv, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
@@ -60,17 +61,7 @@ class LocalChannel:
             TimeoutError: no whole line came within `timeout_s` seconds.
             LabError: a line has no end.
         """
-        deadline = time.monotonic() + timeout_s
-        searched, at_end = 0, False
-        while (newline := self._received.find(b"\n", searched)) < 0 and not at_end:
-            searched = len(self._received)
-            if searched > _LINE_MAX_BYTES:
-                raise LabError(f"a program wrote a line of more than {_LINE_MAX_BYTES >> 20} MiB")
-            at_end = not self._read_on(deadline)
-        length = newline + 1 if newline >= 0 else len(self._received)
-        line = bytes(self._received[:length])
-        del self._received[:length]
-        return line
+        return self._lines.readline(timeout_s)
 
     def diagnostics(self) -> str:
         """Return what the program wrote to standard error so far (the last 4 KiB)."""
@@ -94,12 +85,10 @@ class LocalChannel:
             self._process.stdout.close()
         self._errors.close()
 
-    def _read_on(self, deadline: float) -> bytes:
+    def _read(self, deadline: float) -> bytes:
         assert self._process.stdout is not None
         poll = select.poll()
         poll.register(self._process.stdout, select.POLLIN)
         if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
             raise TimeoutError("no answer in time from a program of this machine")
-        data = os.read(self._process.stdout.fileno(), _READ_BYTES)
-        self._received += data
-        return data
+        return os.read(self._process.stdout.fileno(), _READ_BYTES)

@@ -9,12 +9,12 @@ from contextlib import suppress
 
 import paramiko
 
+from netlab.backends.lines import Lines
 from netlab.backends.ssh.connection import Connection
 from netlab.errors import LabError
 
 _READ_BYTES = 1 << 16
 _SEND_WITHIN_S = 30.0
-_LINE_MAX_BYTES = 16 << 20
 _DIAGNOSTICS_BYTES = 4096
 
 
@@ -33,7 +33,8 @@ class SshChannel:
     def __init__(self, connection: Connection, argv: Sequence[str]) -> None:
         self._name = connection.machine.name
         self._channel = connection.session()
-        self._received, self._errors = bytearray(), bytearray()
+        self._lines = Lines(self._name, self._read)
+        self._errors = bytearray()
         try:
             self._channel.exec_command(shlex.join(argv))
         except (paramiko.SSHException, OSError, EOFError) as error:
@@ -58,17 +59,7 @@ class SshChannel:
             TimeoutError: no whole line came within `timeout_s` seconds.
             LabError: a line has no end.
         """
-        deadline = time.monotonic() + timeout_s
-        searched, at_end = 0, False
-        while (newline := self._received.find(b"\n", searched)) < 0 and not at_end:
-            searched = len(self._received)
-            if searched > _LINE_MAX_BYTES:
-                raise LabError(f"{self._name}: wrote a line of more than {_LINE_MAX_BYTES >> 20} MiB")
-            at_end = not self._read_on(deadline)
-        length = newline + 1 if newline >= 0 else len(self._received)
-        line = bytes(self._received[:length])
-        del self._received[:length]
-        return line
+        return self._lines.readline(timeout_s)
 
     def diagnostics(self) -> str:
         """Return what the program wrote to standard error so far (the last 4 KiB)."""
@@ -82,13 +73,11 @@ class SshChannel:
         """Close its standard input, upon which an agent ends. Safe to repeat."""
         self._channel.close()
 
-    def _read_on(self, deadline: float) -> bytes:
+    def _read(self, deadline: float) -> bytes:
         self._channel.settimeout(max(0.001, deadline - time.monotonic()))
         try:
-            data = self._channel.recv(_READ_BYTES)
+            return self._channel.recv(_READ_BYTES)
         except TimeoutError:
             raise TimeoutError(f"{self._name}: no answer in time") from None
         except OSError:
-            data = b""
-        self._received += data
-        return data
+            return b""
