@@ -42,6 +42,10 @@ _SHOWN_BYTES = 60
 # struct linger {on, 0 s}: close() sends RST.
 _RESET = struct.pack("ii", 1, 0)
 
+# IP_BIND_ADDRESS_NO_PORT of <linux/in.h>: connect() chooses the port, knowing the peer, so that each address
+# has all ports for each server.
+_BIND_ADDRESS_NO_PORT = 24
+
 _OK = Status.OK.line
 
 
@@ -112,6 +116,10 @@ class LoadClient:
         sock = socket.SocketType(self._target.family, socket.SOCK_STREAM)
         self._socket = sock
         sock.setblocking(False)
+        source = self._target.source()
+        if source is not None:
+            sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+            sock.bind((source, 0))
         code = sock.connect_ex((self._target.host, self._target.port))
         if code not in (0, errno.EINPROGRESS):
             self._lose()
@@ -317,14 +325,19 @@ class Idle(Small):
 
     def _connected(self) -> None:
         self.asked_at = 0.0
-        patience_s = min(self._shape.answer_patience_s, self._shape.seconds / 4)
-        self._loop.call_at(max(clock(), self._loop.ends_at - patience_s), self._ask_at_last)
+        self._ask_at_last()
 
     def _reaction(self) -> Callable[[], None]:
         return self._on_readable
 
     def _ask_at_last(self) -> None:
-        if self.connected:
+        """Ask when the end is near; it moves while there are clients that have not begun."""
+        patience_s = min(self._shape.answer_patience_s, self._shape.seconds / 4)
+        if not self.connected:
+            return
+        if clock() < self._loop.ends_at - patience_s:
+            self._loop.call_at(self._loop.ends_at - patience_s, self._ask_at_last)
+        else:
             self._ask()
 
     def _answered(self) -> None:

@@ -86,7 +86,7 @@ def run_load(target: Target, shape: Shape) -> Result:
     active = [tally for kind, tally in tallies.items() if kind in ACTIVE]
     meter = _Meter()
     try:
-        _begin_in_batches(loop, iter(clients))
+        _begin_in_batches(loop, clients, shape.seconds)
         seconds = loop.run(lambda: _is_enough(active, shape.count))
         generator = meter.read(loop, seconds)
         ended_at = clock()
@@ -146,7 +146,7 @@ def _is_enough(active: list[Tally], count: int | None) -> bool:
     return count is not None and sum(len(tally.latencies) for tally in active) >= count
 
 
-def _begin_in_batches(loop: Loop, clients: Iterable[LoadClient]) -> None:
+def _begin_in_batches(loop: Loop, clients: Iterable[LoadClient], seconds: float) -> None:
     """Connect everyone at once, but look after those who are connected meanwhile."""
     iterator = iter(clients)
 
@@ -155,6 +155,8 @@ def _begin_in_batches(loop: Loop, clients: Iterable[LoadClient]) -> None:
         for client in batch:
             client.begin()
         if batch:
+            # The time counts from the last one's beginning, so that each has had the whole of it.
+            loop.ends_at = clock() + seconds
             loop.call_at(clock(), begin_some)
 
     begin_some()

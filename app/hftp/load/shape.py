@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import sys
 from dataclasses import dataclass, field
+
+_serial = itertools.count()
 
 # What asks and is answered again and again. Their answers are what the rates count.
 ACTIVE = ("small", "raw", "base64", "connect")
@@ -21,7 +26,7 @@ class Shape:
     Attributes:
         active: How many clients of each kind in ``ACTIVE``.
         trouble: How many clients of each kind in ``TROUBLE``.
-        seconds: How long it lasts at most.
+        seconds: How long it lasts at most, once everyone has begun to connect.
         count: After how many answers it ends earlier; None for never.
         slice_bytes: The size of the slices that are asked for.
         answer_patience_s: How long before the end idle clients ask for something, too, and so how long a
@@ -58,6 +63,18 @@ class Target:
     family: int
     name: str
     size: int
+
+    def source(self) -> str | None:
+        """Give the address that the next client comes from; None lets the system choose.
+
+        On Linux all of 127.0.0.0/8 is this machine. There each run has 250 addresses of its own, so that it
+        finds free ports where another has left thousands of connections in TIME-WAIT, and so that a limit on
+        the connections of one address is not what is measured.
+        """
+        if not (self.host.startswith("127.") and sys.platform == "linux"):
+            return None
+        second, third = divmod(os.getpid() % (200 * 256), 256)
+        return f"127.{second + 1}.{third}.{next(_serial) % 250 + 1}"
 
 
 def divide(clients: int, mix: dict[str, int]) -> dict[str, int]:
