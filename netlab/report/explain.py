@@ -38,8 +38,8 @@ def _steps(cell: Cell) -> Table:
     table.add_column(justify="right", style="dim")
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
-    table.add_column()
-    table.add_column(style="dim")
+    table.add_column(overflow="fold")  # rich would cut a long address off
+    table.add_column(overflow="fold", style="dim")
     for number, step in enumerate(cell.prediction.reason, start=1):
         table.add_row(f" {number}", step.kind, step.host, step.text, step.rests_on)
     return table
