@@ -5,7 +5,9 @@ What a command needs is imported when it runs, so that `netlab --help` answers a
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from netlab.matrix import Matrix
     from netlab.measure import Progress
 
+# What write(2) says of a place that takes no more.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 # The SVG's width in characters: what a README still shows at a readable size.
 _PICTURE_COLUMNS = 100
 
@@ -41,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(commands.main(arguments, prog_name="netlab", standalone_mode=False) or ExitCode.OK)
     except click.exceptions.Exit as end:
         return end.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return ExitCode.USAGE
     except click.ClickException as error:
         return _complain(f"{error.format_message()} (see 'netlab --help')", ExitCode.USAGE)
     except NetlabError as error:
@@ -49,8 +56,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain("interrupted; the lab is gone", ExitCode.INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has seen enough: `netlab run | head`.
-        sys.stderr.close()
+        _discard_output()
         return ExitCode.OK
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _discard_output()
+        return _complain(f"the output can't be written: {error.strerror}", ExitCode.USAGE)
+
+
+def _discard_output() -> None:
+    """Let what is still buffered for standard output go nowhere: its flush at exit would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str, code: ExitCode) -> int:
@@ -95,6 +112,8 @@ def run(
     from netlab.experiments.plan import Selection
     from netlab.run import run as run_experiment
 
+    if explain and (binds or vantages):
+        raise click.UsageError("--explain names one cell: it goes without --bind and --from")
     for file in (json_file, svg_file):
         _check_writable(file)
     if backend_name == AUTO:
@@ -117,11 +136,15 @@ def _check_writable(file: str | None) -> None:
     """Refuse a file that can't be written before the run, not after it."""
     if file is None or file == "-":
         return
+    if not file:
+        raise NetlabError("--json and --svg want the name of a file")
     folder = Path(file).parent
     if not folder.is_dir():
         raise NetlabError(f"{file}: there is no directory {folder}")
     if Path(file).is_dir():
         raise NetlabError(f"{file}: is a directory; name a file in it")
+    if not os.access(folder, os.W_OK):
+        raise NetlabError(f"{file}: the directory {folder} can't be written to")
 
 
 @contextmanager
@@ -149,7 +172,11 @@ def _show(matrix: Matrix, *, explain: bool, talk: bool) -> None:
 def _console(*, to_stderr: bool) -> Console:
     from rich.console import Console
 
-    return Console(stderr=to_stderr, highlight=False)
+    class _OutputConsole(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # for `main`; rich would end the program, with an exit code of its own
+
+    return _OutputConsole(stderr=to_stderr, highlight=False)
 
 
 def _ascii_only(console: Console) -> bool:
@@ -177,9 +204,13 @@ def _write_svg(matrix: Matrix, file: str) -> None:
 
 
 def _write(file: str, text: str) -> None:
+    # A file is there whole or not at all; what is no file (/dev/stdout, a pipe) is not to be replaced by one.
+    atomic = file != "-" and (Path(file).is_file() or not Path(file).exists())
     try:
-        with click.open_file(file, "w", encoding="utf-8", atomic=file != "-") as out:
+        with click.open_file(file, "w", encoding="utf-8", atomic=atomic) as out:
             out.write(text)
+    except BrokenPipeError:
+        raise BrokenPipeError from None  # without its errno, by which click would end the program itself
     except OSError as error:
         raise NetlabError(f"{file}: {error.strerror}") from None
 
