@@ -68,7 +68,7 @@ def test_the_headline_marks_a_disagreement_and_what_was_not_measured() -> None:
 def test_the_matrix_has_a_row_a_bind_and_a_letter_a_target() -> None:
     assert [line.split() for line in drawn(grid(matrix())).splitlines()] == [
         ["server", "peer"],
-        ["a", "b", "b", "a"],
+        ["a", "b", "b", "c"],
         ["127.0.0.1", "●", "✗", "✗", "✗"],
         ["0.0.0.0", "●", "●", "●", "✗"],
     ]
