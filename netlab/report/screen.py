@@ -95,8 +95,8 @@ def grid(matrix: Matrix, *, ascii_only: bool = False) -> Table:
 
 
 def _titles(vantage: Vantage) -> tuple[str, ...]:
-    """Return the names of the vantage's targets; they are the same for every bind's host."""
-    return tuple(target.name for target in next(iter(vantage.targets.values())))
+    """Return the names of the vantage's targets, of whichever bind's host they are."""
+    return tuple(dict.fromkeys(target.name for targets in vantage.targets.values() for target in targets))
 
 
 def _letters(matrix: Matrix) -> dict[str, str]:
@@ -108,8 +108,9 @@ def _block(matrix: Matrix, vantage: Vantage, letters: dict[str, str], *, ascii_o
     columns = Table.grid()
     columns.add_row(*(Text(f"{letters.get(title, '?')} ", style="dim") for title in _titles(vantage)))
     for bind in matrix.experiment.binds:
-        cells = [cell for cell in matrix.cells if cell.bind == bind and cell.vantage == vantage.name]
-        columns.add_row(*(_cell(cell, ascii_only=ascii_only) for cell in cells))
+        row = [cell for cell in matrix.cells if cell.bind == bind and cell.vantage == vantage.name]
+        cells = {cell.target.name: _cell(cell, ascii_only=ascii_only) for cell in row}
+        columns.add_row(*(cells.get(title, Text("  ")) for title in _titles(vantage)))
     block = Table.grid()
     block.add_row(Text(vantage.name, style="bold"))
     block.add_row(columns)

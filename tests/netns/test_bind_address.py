@@ -138,7 +138,7 @@ def test_following_the_remedy_opens_the_cell(matrix: Matrix) -> None:
 
 
 def test_the_facts_are_those_of_the_hosts(matrix: Matrix) -> None:
-    facts = matrix.facts["server-lan"]
+    facts = matrix.facts["lan-ipv4"]["server-lan"]
     assert facts.hostname == "server-lan"
     assert next(own.ip for i in facts.interfaces for own in i.addresses if i.name == "eth0") == ip_address(
         "198.18.1.18"

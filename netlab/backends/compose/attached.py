@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from netlab.backends import Program
 from netlab.backends.compose.engine import CLIENT_IMAGE, Engine, find_engine
 from netlab.backends.compose.leftovers import labels
 from netlab.backends.compose.project import ENGINE_HOST, PROJECT_LABEL, Project, read_project
@@ -51,6 +52,12 @@ class AttachedProject:
     def engine(self) -> EngineFacts:
         """What the engine adds to the network."""
         return self._project.engine
+
+    complete = True
+
+    def hftp(self, host: str) -> Program:
+        """Return the HFTP program of the sidecars' image."""
+        return Program(("hftp",))
 
     def python(self, host: str) -> str:
         """Return the Python of the sidecars' image; the host's own image is not asked for one."""

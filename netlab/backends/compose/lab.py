@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from ruamel.yaml import YAML
 
+from netlab.backends import Program
 from netlab.backends.compose.compose import ClashError, ComposeProject
 from netlab.backends.compose.engine import CLIENT_IMAGE, Engine, find_engine, readiness
 from netlab.backends.compose.leftovers import labels
@@ -68,6 +69,12 @@ class ComposeLab:
     def engine(self) -> EngineFacts:
         """What the engine adds to the network."""
         return self._project.engine
+
+    complete = True
+
+    def hftp(self, host: str) -> Program:
+        """Return the HFTP program of the sidecars' image."""
+        return Program(("hftp",))
 
     def python(self, host: str) -> str:
         """Return the Python of the sidecars' image; the host's own image is not asked for one."""

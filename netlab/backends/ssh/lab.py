@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
+from netlab import zipapp
 from netlab.answers import read_answer
-from netlab.backends import Channel
+from netlab.backends import Channel, Program
 from netlab.backends.local import LocalChannel
 from netlab.backends.ssh.channel import SshChannel
 from netlab.backends.ssh.connection import Connection, Terms
@@ -65,6 +66,10 @@ class SshLab:
     def python(self, host: str) -> str:
         """Return the interpreter that the inventory names for the host."""
         return sys.executable if host == CONTROLLER else self.inventory.machine(host).python
+
+    def hftp(self, host: str) -> Program:
+        """Return the HFTP program as one file, which travels with the order to run it."""
+        return Program((self.python(host), f"{{tools}}/{zipapp.NAME}"), {zipapp.NAME: zipapp.hftp_zipapp()})
 
     def spawn(self, host: str, argv: Sequence[str]) -> Channel:
         """Start a program on a machine, over the one connection to it.

@@ -502,7 +502,7 @@ def test_peer_reaches_back_through_each_server_and_remote_only_lan() -> None:
 )
 def test_the_services_command_is_filled_in(bind: str, expected: str) -> None:
     experiment = standard(binds=(bind,))
-    assert " ".join(experiment.service.argv(experiment.binds[0], "PY")) == expected
+    assert " ".join(experiment.service.argv(experiment.binds[0], "PY", ("PY", "-m", "hftp"))) == expected
 
 
 # --- A part of it ------------------------------------------------------------------------------------------

@@ -34,8 +34,11 @@ def standard(verdict: Verdict = Verdict.OPEN) -> Matrix:
         Cell(dial.bind, dial.vantage, dial.target, prediction, Observation(outcome))
         for dial in experiment.dials()
     )
-    known = matrix().facts["one"]
-    return Matrix(experiment, "netns", {host.name: known for host in experiment.topology.hosts}, cells, 1.9)
+    made = matrix()
+    known = made.facts_of(made.experiment.binds[0])
+    return Matrix(
+        experiment, "netns", {bind.name: {bind.host: known} for bind in experiment.binds}, cells, 1.9
+    )
 
 
 def test_the_summary_counts_what_was_asked_measured_and_predicted() -> None:

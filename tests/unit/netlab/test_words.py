@@ -63,9 +63,8 @@ def said_of(*sockets: object, bind: object = BINDS[0], names: dict[str, str] | N
     )
     experiment = replace(made.experiment, binds=(bind, BINDS[1]))  # type: ignore[arg-type]
     cells = tuple(replace(c, bind=bind) if c.bind == BINDS[0] else c for c in made.cells)  # type: ignore[arg-type]
-    return differences(replace(made, experiment=experiment, cells=cells, facts={**made.facts, "one": known}))[
-        0
-    ][1]
+    read = {**made.facts, experiment.binds[0].name: {"one": known}}
+    return differences(replace(made, experiment=experiment, cells=cells, facts=read))[0][1]
 
 
 def test_a_socket_is_called_by_what_it_means() -> None:
