@@ -123,7 +123,7 @@ def run(
     selection = Selection(*((name,) for name in explain)) if explain else Selection(binds, vantages)
     draft = load(experiment, backend_name).only(selection)
     with _progress() as progress:
-        matrix = run_experiment(draft, backend_name, factory, progress)
+        matrix = run_experiment(draft, backend_name, factory(draft.lab), progress)
     _show(matrix, explain=bool(explain), talk=json_file == "-")
     if json_file is not None:
         _write_json(matrix, json_file)

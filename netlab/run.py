@@ -10,9 +10,10 @@ from dataclasses import replace
 from functools import partial
 
 from netlab.agents import Agents
-from netlab.backends import Lab, LabFactory, ServingLab
+from netlab.backends import Lab, ServingLab
 from netlab.errors import AgentError
 from netlab.experiments import Draft, Experiment
+from netlab.experiments.machines import MachinesDraft
 from netlab.experiments.plan import Dial
 from netlab.facts import Facts
 from netlab.matrix import Matrix
@@ -27,15 +28,16 @@ SERVICE_TIMEOUT_S = 10.0
 _NONCE_FILE = "netlab-nonce"
 
 Services = Mapping[str, ServiceStart | AgentError]
+AnyDraft = Draft | MachinesDraft
 
 
-def run(draft: Draft, backend: str, factory: LabFactory, progress: Progress) -> Matrix:
+def run(draft: AnyDraft, backend: str, lab: Lab, progress: Progress) -> Matrix:
     """Run an experiment.
 
     Args:
-        draft: what to bring up, and what to dial in it.
+        draft: what to dial in the lab.
         backend: the backend's name, for the record.
-        factory: what brings the lab up.
+        lab: what is brought up for it.
         progress: told of each phase.
 
     Raises:
@@ -46,7 +48,7 @@ def run(draft: Draft, backend: str, factory: LabFactory, progress: Progress) -> 
     progress("bringing the lab up", 0, 1)
     cells: dict[Dial, Cell] = {}
     facts: dict[str, Mapping[str, Facts]] = {}
-    with factory(draft.lab) as lab, Agents(lab) as agents:
+    with lab, Agents(lab) as agents:
         experiment = draft.on(lab.topology, lab.engine)
         for binds in experiment.rounds():
             now = replace(experiment, binds=binds)

@@ -49,7 +49,8 @@ def summary(matrix: Matrix) -> str:
     measured = len(matrix.cells) - len(matrix.not_measured)
     agreeing = measured - len(matrix.disagreements)
     rows = len(matrix.experiment.binds)
-    size = f"{rows} binds x {len(matrix.cells) // rows} cells"
+    each, irregular = divmod(len(matrix.cells), rows)
+    size = f"{rows} binds, {len(matrix.cells)} cells" if irregular else f"{rows} binds x {each} cells"
     where = f"{matrix.experiment.name} on {matrix.backend}, Linux {matrix.kernel}"
     return f"{where}: {size}, {measured} measured, {agreeing} as predicted, {matrix.seconds:.1f} s"
 

@@ -78,7 +78,7 @@ def silent(phase: str, done: int, total: int) -> None:
 
 def measured(draft: Draft, progress: Callable[[str, int, int], None] = silent) -> Matrix:
     try:
-        return run(draft, "netns", NetnsLab, progress)
+        return run(draft, "netns", NetnsLab(draft.lab), progress)
     except BackendUnavailableError as error:
         unavailable("netns", str(error))
 
@@ -280,18 +280,17 @@ def run_with(
     between: Callable[[WatchedLab], None], *binds: str, phase: str = READ, draft: Draft | None = None
 ) -> Matrix:
     """Run the experiment; when a phase is over, do something to the lab."""
-    labs: list[WatchedLab] = []
 
-    def bring_up(topology: Topology) -> WatchedLab:
-        labs.append(WatchedLab(topology))
-        return labs[0]
+    wanted = (draft or load("bind-address")).only(Selection(binds))
+    assert isinstance(wanted.lab, Topology)
+    lab = WatchedLab(wanted.lab)
 
     def progress(name: str, done: int, total: int) -> None:
         if name == phase and done == total:
-            between(labs[0])
+            between(lab)
 
     try:
-        return run((draft or load("bind-address")).only(Selection(binds)), "netns", bring_up, progress)  # type: ignore[arg-type]
+        return run(wanted, "netns", lab, progress)
     except BackendUnavailableError as error:
         unavailable("netns", str(error))
 
