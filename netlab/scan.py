@@ -75,31 +75,32 @@ class Scan:
         return tuple(p for p in published if (p.host, p.inside) == (service.host, service.port))
 
 
-def scan(lab: Lab, progress: Progress) -> Scan:
+def scan(lab: Lab, progress: Progress, port: int | None = None) -> Scan:
     """Find every listening socket of a lab, and dial each from every other host.
 
     Args:
         lab: attached; nothing in it is changed.
         progress: told of each phase.
+        port: only what listens on this TCP port.
 
     Raises:
         LabError: a host's facts can't be read.
     """
     with Agents(lab) as agents:
-        names: dict[str, set[str]] = {host: set(lab.hosts) - {host} for host in lab.hosts}
+        dialled = set(lab.hosts) if lab.engine is not None else set()
+        names = {host: dialled - {host} for host in lab.hosts}
         facts = read_all_facts(agents, names, progress)
-        services = tuple(_services(lab, facts))
+        services = tuple(service for service in _services(lab, facts) if port in (None, service.port))
         questions = [q for service in services for q in _questions(lab, facts, service)]
-        view = View(facts, lab.topology, lab.engine)
+        view = View(facts, lab.topology, lab.engine, lab.complete)
         cells = measure(agents, view, questions, PATIENCE_S, progress)
     return Scan(lab.topology, lab.engine, facts, services, cells)
 
 
 def _services(lab: Lab, facts: Mapping[str, Facts]) -> Iterator[Service]:
-    """Yield what is listened on; the engine's own machine is a vantage, and no part of the project."""
-    engine_host = lab.engine.host if lab.engine is not None else None
+    """Yield what is listened on, but by those who only dial."""
     for host in lab.hosts:
-        if host == engine_host:
+        if host in lab.observers:
             continue
         by_port: dict[int, list[Listener]] = {}
         for listener in facts[host].listeners:
@@ -120,8 +121,9 @@ def _questions(lab: Lab, facts: Mapping[str, Facts], service: Service) -> Iterat
 
 def _targets(lab: Lab, facts: Mapping[str, Facts], service: Service, vantage: str) -> Iterable[Target]:
     engine = lab.engine
-    from_outside = engine is not None and vantage == engine.host
-    if not from_outside:
+    from_outside = vantage in lab.observers
+    # The engine's resolver knows its containers; what other hosts call each other is not known here.
+    if engine is not None and not from_outside:
         yield Target(service.host, service.host)
     for link in lab.topology.host(service.host).links:
         for own in link.addresses:

@@ -88,6 +88,10 @@ class Lab(Runner, Protocol):
         """The hosts and networks that are up."""
 
     @property
+    def observers(self) -> tuple[str, ...]:
+        """The hosts that only dial: what listens on them is no part of the lab."""
+
+    @property
     def complete(self) -> bool:
         """Whether every router between the hosts is one of them."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from netlab.model import Cell
+from netlab.report.suspicion import suspicion
 from netlab.report.symbols import mark_of
 
 
@@ -21,8 +24,15 @@ def explanation(cell: Cell) -> RenderableType:
         _steps(cell),
         "",
         *(Text(f" {line}", style="dim") for line in cell.observation.evidence),
-        *([Text(f" To open it: {cell.prediction.remedy}.")] if cell.prediction.remedy else []),
+        *(Text(f" {line}") for line in _conclusions(cell)),
     )
+
+
+def _conclusions(cell: Cell) -> Iterator[str]:
+    if cell.prediction.remedy:
+        yield f"To open it: {cell.prediction.remedy}."
+    if not cell.agrees and (why := suspicion(cell)):
+        yield f"What may be in between: {why}."
 
 
 def _compared(cell: Cell) -> Text:

@@ -14,6 +14,7 @@ from rich.text import Text
 from netlab.experiments.plan import Vantage
 from netlab.matrix import Matrix
 from netlab.model import Cell
+from netlab.report.suspicion import suspicion
 from netlab.report.symbols import DISAGREES, MARKS, NOT_MEASURED, mark_of
 from netlab.report.words import constants, differences, refusal
 
@@ -157,7 +158,8 @@ def _troubles(matrix: Matrix) -> Iterable[RenderableType]:
     """Yield what keeps the run from being a success: cells that disagree, cells that were not measured."""
     for cell in matrix.disagreements:
         said, seen = cell.prediction.outcome, cell.observation.outcome
-        yield Text(f"{_name(cell)}: predicted {said}, observed {seen}", style="bold red")
+        why = f": {suspicion(cell)}" if suspicion(cell) else ""
+        yield Text(f"{_name(cell)}: predicted {said}, observed {seen}{why}", style="bold red")
     for why in dict.fromkeys(cell.observation.not_measured for cell in matrix.not_measured):
         cells = [cell for cell in matrix.not_measured if cell.observation.not_measured == why]
         more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""

@@ -54,6 +54,7 @@ class AttachedProject:
         return self._project.engine
 
     complete = True
+    observers = (ENGINE_HOST,)
 
     def hftp(self, host: str) -> Program:
         """Return the HFTP program of the sidecars' image."""

@@ -71,6 +71,7 @@ class ComposeLab:
         return self._project.engine
 
     complete = True
+    observers = (ENGINE_HOST,)
 
     def hftp(self, host: str) -> Program:
         """Return the HFTP program of the sidecars' image."""

@@ -51,6 +51,7 @@ class NetnsLab:
         return self._topology
 
     complete = True
+    observers = ()
 
     def hftp(self, host: str) -> Program:
         """Return the HFTP program of this very installation, which the hosts see, too."""

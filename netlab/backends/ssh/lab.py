@@ -43,6 +43,7 @@ class SshLab:
 
     engine = None
     complete = False
+    observers = (CONTROLLER,)
 
     def __init__(
         self, inventory: Inventory, terms: Terms, count: Callable[[int, int], None] = lambda done, total: None
