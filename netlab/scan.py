@@ -79,14 +79,14 @@ def scan(lab: Lab, progress: Progress, port: int | None = None) -> Scan:
     """Find every listening socket of a lab, and dial each from every other host.
 
     Args:
-        lab: attached; nothing in it is changed.
+        lab: attached to when it is entered; nothing in it is changed.
         progress: told of each phase.
         port: only what listens on this TCP port.
 
     Raises:
         LabError: a host's facts can't be read.
     """
-    with Agents(lab) as agents:
+    with lab, Agents(lab) as agents:
         dialled = set(lab.hosts) if lab.engine is not None else set()
         names = {host: dialled - {host} for host in lab.hosts}
         facts = read_all_facts(agents, names, progress)
