@@ -43,6 +43,10 @@ netlab: setup ## Run the bind-address experiment: who can reach what, and why (B
 clients: setup-dev ## Compare how one server can attend several clients (ARGS=--quick: in seconds)
 	@$(BIN)/netlab clients --charts build/charts --json build/clients.json $(ARGS)
 
+.PHONY: bench
+bench: setup ## Measure what must hold, beside nginx and others, in minutes (ARGS=--smoke: in seconds)
+	@$(BIN)/python -m tests.bench --charts build/charts --json build/bench.json $(ARGS)
+
 .PHONY: picture
 picture: setup-dev ## Draw the README's picture of the matrix anew
 	@$(BIN)/netlab run bind-address --backend netns --svg docs/matrix.svg >/dev/null

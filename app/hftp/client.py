@@ -272,6 +272,10 @@ class Client:
         """Close the connection, whatever its state."""
         self._wire.close()
 
+    def abort(self) -> None:
+        """End the connection from another thread: whoever waits for an answer sees it truncated."""
+        self._wire.abort()
+
     # Pipelining: requests are sent, and their answers taken later, in the same order
 
     def send(self, request: str) -> None:
