@@ -4,25 +4,34 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# The virtual environment follows the lock file: it is made anew when the lock changes.
+# The virtual environment follows the lock files: what runs, and on top of it what tests, lints and draws.
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "netlab needs Python 3.11 or later: try 'make PYTHON=python3.12 ...'" >&2; exit 2; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "$(PYTHON) has no venv: install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 2; }
 	@echo "setting up $(VENV) (once)"
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PYTHON) -m venv $(VENV)
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
+	@echo "adding to $(VENV) what tests and checks need (once)"
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
 .PHONY: setup
 setup: $(VENV)/.ready ## Make the virtual environment from the lock file
+
+.PHONY: setup-dev
+setup-dev: $(VENV)/.ready-dev ## Make it with what tests, checks and charts need
 
 BACKEND ?= auto
 
@@ -31,26 +40,30 @@ netlab: setup ## Run the bind-address experiment: who can reach what, and why (B
 	@$(BIN)/netlab run bind-address --backend $(BACKEND) $(ARGS)
 
 .PHONY: clients
-clients: setup ## Compare how one server can attend several clients (ARGS=--quick: in seconds)
+clients: setup-dev ## Compare how one server can attend several clients (ARGS=--quick: in seconds)
 	@$(BIN)/netlab clients --charts build/charts --json build/clients.json $(ARGS)
 
+.PHONY: bench
+bench: setup ## Measure what must hold, beside nginx and others, in minutes (ARGS=--smoke: in seconds)
+	@$(BIN)/python -m tests.bench --charts build/charts --json build/bench.json $(ARGS)
+
 .PHONY: picture
-picture: setup ## Draw the README's picture of the matrix anew
+picture: setup-dev ## Draw the README's picture of the matrix anew
 	@$(BIN)/netlab run bind-address --backend netns --svg docs/matrix.svg >/dev/null
 
 .PHONY: test
-test: setup ## Run every test that this machine can run
+test: setup-dev ## Run every test that this machine can run
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: lint
-lint: setup ## Check style and types (ruff, mypy --strict)
+lint: setup-dev ## Check style and types (ruff, mypy --strict)
 	@$(BIN)/ruff format --check app docker netlab tests
 	@$(BIN)/ruff check app docker netlab tests
 	@$(BIN)/mypy
 	@cd docker && ../$(BIN)/mypy --strict --config-file= *.py
 
 .PHONY: format
-format: setup ## Rewrite the code in the project's format
+format: setup-dev ## Rewrite the code in the project's format
 	@$(BIN)/ruff format app docker netlab tests
 	@$(BIN)/ruff check --fix app docker netlab tests
 
@@ -70,12 +83,14 @@ base-image: ## Build a base image from the distribution's packages, where no reg
 images: ## Build the images hftp-server and hftp-client (BASE=... for another base)
 	@PYTHON=$(PYTHON) BASE=$(BASE) docker/images.sh
 
+LOCK := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/python -m piptools compile --quiet --upgrade --generate-hashes \
+  --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --all-build-deps
+
 .PHONY: lock
-lock: setup ## Write requirements.lock anew from pyproject.toml
-	@$(VENV)/bin/python -m piptools --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet pip-tools
-	@CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/python -m piptools compile --quiet --upgrade --generate-hashes \
-	  --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-	  --extra dev --all-build-deps --output-file requirements.lock pyproject.toml
+lock: setup-dev ## Write the lock files anew from pyproject.toml
+	@$(BIN)/python -m piptools --version >/dev/null 2>&1 || $(INSTALL) pip-tools
+	@$(LOCK) --extra compose --extra ssh --output-file requirements.lock pyproject.toml
+	@$(LOCK) --extra dev --output-file requirements-dev.lock pyproject.toml
 
 .PHONY: clean
 clean: ## Remove the virtual environment and caches

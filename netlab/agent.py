@@ -100,6 +100,14 @@ def is_files(value: Any) -> bool:
     )
 
 
+def is_tools(value: Any) -> bool:
+    """Whether it is an object from file names to base64."""
+    try:
+        return is_files(value) and all(binascii.a2b_base64(content) is not None for content in value.values())
+    except ValueError:
+        return False
+
+
 def is_objects(value: Any) -> bool:
     """Whether it is a list of objects."""
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
@@ -952,22 +960,28 @@ class Service:
     """The program under test: a process group, a private directory, and what it printed.
 
     Args:
-        argv: the program and its arguments, in which `{data}` stands for the directory.
+        argv: the program and its arguments, in which `{data}` stands for the directory, and `{tools}` for one
+            inside it.
         files: what to put there: name -> content.
+        tools: what to put into `{tools}`: name -> base64.
 
     Raises:
         OSError: the directory can't be made, or the program can't be started.
     """
 
-    def __init__(self, argv: list[str], files: dict[str, str]) -> None:
+    def __init__(self, argv: list[str], files: dict[str, str], tools: dict[str, str]) -> None:
         self._directory = make_private_directory()
+        places = {"{data}": self._directory, "{tools}": os.path.join(self._directory, ".tools")}
         self._output = -1
         self._pid = 0
         try:
             self._output = make_unlinked_file(self._directory)
             for name, content in files.items():
                 write_file(os.path.join(self._directory, name), content.encode())
-            self._pid = self._spawn([item.replace("{data}", self._directory) for item in argv])
+            os.mkdir(places["{tools}"], 0o700)
+            for name, content in tools.items():
+                write_file(os.path.join(places["{tools}"], name), binascii.a2b_base64(content))
+            self._pid = self._spawn([filled(item, places) for item in argv])
         except BaseException:
             self.stop()
             raise
@@ -1015,6 +1029,13 @@ class Service:
             os.close(self._output)
             self._output = -1
         remove_tree(self._directory)
+
+
+def filled(item: str, places: dict[str, str]) -> str:
+    """Return an argument with the directories' paths in it."""
+    for placeholder, path in places.items():
+        item = item.replace(placeholder, path)
+    return item
 
 
 def make_private_directory() -> str:
@@ -1151,11 +1172,13 @@ class Agent:
         """
         argv = required(request, "argv", is_argv, "a program and its arguments")
         files = required(request, "files", is_files, "an object from file names to texts")
+        request.setdefault("tools", {})
+        tools = required(request, "tools", is_tools, "an object from file names to base64")
         port = required(request, "port", is_port, "a port, 1 to 65535")
         timeout_s = required(request, "timeout_s", is_seconds, "seconds, up to 3600")
         self.close()
         before = inodes_listening(port)
-        self._service = Service(argv, files)
+        self._service = Service(argv, files, tools)
         listening = wait_listening(self._service, port, before, timeout_s)
         return {
             "listening": listening,

@@ -38,7 +38,9 @@ class ExperimentError(NetlabError):
 
     def __str__(self) -> str:
         place = f"{self.source}:{self.line}" if self.line else self.source
-        return f"{place}: {self.key}: {self.problem}" if self.key else f"{place}: {self.problem}"
+        text = f"{place}: {self.key}: {self.problem}" if self.key else f"{place}: {self.problem}"
+        # A key may be any text, and the message is to stay one line.
+        return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 class BackendUnavailableError(NetlabError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from netlab.errors import ExitCode
 from netlab.experiments.plan import Experiment
 from netlab.facts import Facts
-from netlab.model import Cell
+from netlab.model import Bind, Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,21 +17,25 @@ class Matrix:
 
     Attributes:
         backend: the name of the backend that made the lab.
-        facts: by host, as read while the services ran.
+        facts: by bind and host, as read while the bind's service ran.
         cells: row by row.
         seconds: wall time, from nothing to the last verdict.
     """
 
     experiment: Experiment
     backend: str
-    facts: Mapping[str, Facts]
+    facts: Mapping[str, Mapping[str, Facts]]
     cells: tuple[Cell, ...]
     seconds: float
 
     @property
     def kernel(self) -> str:
         """The kernel's release, as one of the hosts tells it."""
-        return next((facts.kernel for facts in self.facts.values()), "unknown")
+        return next((facts.kernel for hosts in self.facts.values() for facts in hosts.values()), "unknown")
+
+    def facts_of(self, bind: Bind) -> Facts:
+        """Return the facts of a bind's host, as they were while its service ran."""
+        return self.facts[bind.name][bind.host]
 
     @property
     def not_measured(self) -> tuple[Cell, ...]:

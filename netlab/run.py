@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -9,9 +10,12 @@ from dataclasses import replace
 from functools import partial
 
 from netlab.agents import Agents
-from netlab.backends import Lab, LabFactory, ServingLab
+from netlab.backends import Lab, ServingLab
 from netlab.errors import AgentError
 from netlab.experiments import Draft, Experiment
+from netlab.experiments.machines import MachinesDraft
+from netlab.experiments.plan import Dial
+from netlab.facts import Facts
 from netlab.matrix import Matrix
 from netlab.measure import MARGIN_S, Progress, Question, measure, read, read_all_facts
 from netlab.model import Cell, Observation, Outcome, Verdict
@@ -24,15 +28,16 @@ SERVICE_TIMEOUT_S = 10.0
 _NONCE_FILE = "netlab-nonce"
 
 Services = Mapping[str, ServiceStart | AgentError]
+AnyDraft = Draft | MachinesDraft
 
 
-def run(draft: Draft, backend: str, factory: LabFactory, progress: Progress) -> Matrix:
+def run(draft: AnyDraft, backend: str, lab: Lab, progress: Progress) -> Matrix:
     """Run an experiment.
 
     Args:
-        draft: what to bring up, and what to dial in it.
+        draft: what to dial in the lab.
         backend: the backend's name, for the record.
-        factory: what brings the lab up.
+        lab: what is brought up for it.
         progress: told of each phase.
 
     Raises:
@@ -41,16 +46,31 @@ def run(draft: Draft, backend: str, factory: LabFactory, progress: Progress) -> 
     """
     started = time.monotonic()
     progress("bringing the lab up", 0, 1)
-    with factory(draft.lab) as lab, Agents(lab) as agents:
+    cells: dict[Dial, Cell] = {}
+    facts: dict[str, Mapping[str, Facts]] = {}
+    with lab, Agents(lab) as agents:
         experiment = draft.on(lab.topology, lab.engine)
-        nonces = {bind.name: secrets.token_hex(16) for bind in experiment.binds}
-        questions = _questions(experiment, nonces)
-        services = _start_services(experiment, lab, agents, nonces, progress)
-        facts = read_all_facts(agents, _names(lab, questions), progress)
-        view = View(facts, lab.topology, lab.engine)
-        dialled = measure(agents, view, questions, experiment.patience_s, progress)
-    cells = tuple(_with_service(cell, services[cell.bind.host]) for cell in dialled)
-    return Matrix(experiment, backend, facts, cells, time.monotonic() - started)
+        for binds in experiment.rounds():
+            now = replace(experiment, binds=binds)
+            found, seen = _round(now, lab, agents, progress)
+            cells.update(found)
+            facts.update({bind.name: seen for bind in binds})
+    rows = tuple(cells[dial] for dial in experiment.dials())
+    return Matrix(experiment, backend, facts, rows, time.monotonic() - started)
+
+
+def _round(
+    experiment: Experiment, lab: Lab, agents: Agents, progress: Progress
+) -> tuple[dict[Dial, Cell], Mapping[str, Facts]]:
+    """Try binds of different hosts at the same time."""
+    nonces = {bind.name: secrets.token_hex(16) for bind in experiment.binds}
+    questions = _questions(experiment, nonces)
+    services = _start_services(experiment, lab, agents, nonces, progress)
+    facts = read_all_facts(agents, _names(lab, questions), progress)
+    view = View(facts, lab.topology, lab.engine, lab.complete)
+    cells = measure(agents, view, questions, experiment.patience_s, progress)
+    judged = (_with_service(cell, services[cell.bind.host]) for cell in cells)
+    return {question.dial: cell for question, cell in zip(questions, judged, strict=True)}, facts
 
 
 def _questions(experiment: Experiment, nonces: Mapping[str, str]) -> list[Question]:
@@ -77,15 +97,16 @@ def _start_services(
         running = ServiceStart(listening=True, exit_code=None, output="")
         return {bind.host: running for bind in experiment.binds}
     service = experiment.service
-    requests = {
-        bind.host: {
-            "argv": service.argv(bind, lab.python(bind.host)),
+    requests = {}
+    for bind in experiment.binds:
+        program = lab.hftp(bind.host)
+        requests[bind.host] = {
+            "argv": service.argv(bind, lab.python(bind.host), program.argv),
             "files": {_NONCE_FILE: nonces[bind.name]},
+            "tools": {name: base64.b64encode(content).decode() for name, content in program.tools.items()},
             "port": service.port,
             "timeout_s": SERVICE_TIMEOUT_S,
         }
-        for bind in experiment.binds
-    }
     patience_s = SERVICE_TIMEOUT_S + MARGIN_S
     answers = agents.call("serve", requests, patience_s, partial(progress, "starting servers"))
     return {host: read(host, answer, read_service_start) for host, answer in answers.items()}

@@ -76,29 +76,33 @@ class Scan:
         return tuple(p for p in published if (p.host, p.inside) == (service.host, service.port))
 
 
-def scan(lab: Lab, progress: Progress) -> Scan:
+def scan(lab: Lab, progress: Progress, port: int | None = None) -> Scan:
     """Find every listening socket of a lab, and dial each from every other host.
 
     Args:
-        lab: attached; nothing in it is changed.
+        lab: attached to when it is entered; nothing in it is changed.
         progress: told of each phase.
+        port: only what listens on this TCP port.
 
     Raises:
         LabError: a host's facts can't be read.
     """
-    with Agents(lab) as agents:
-        names: dict[str, set[str]] = {host: set(lab.hosts) - {host} for host in lab.hosts}
+    with lab, Agents(lab) as agents:
+        dialled = set(lab.hosts) if lab.engine is not None else set()
+        names = {host: dialled - {host} for host in lab.hosts}
         facts = read_all_facts(agents, names, progress)
-        services = tuple(_services(lab, facts))
+        services = tuple(service for service in _services(lab, facts) if port in (None, service.port))
         questions = [q for service in services for q in _questions(lab, facts, service)]
-        view = View(facts, lab.topology, lab.engine)
+        view = View(facts, lab.topology, lab.engine, lab.complete)
         cells = measure(agents, view, questions, PATIENCE_S, progress)
     return Scan(lab.topology, lab.engine, facts, services, cells)
 
 
 def _services(lab: Lab, facts: Mapping[str, Facts]) -> Iterator[Service]:
-    """Yield what is listened on, host by host."""
+    """Yield what is listened on, but by those who only dial."""
     for host in lab.hosts:
+        if host in lab.observers:
+            continue
         by_port: dict[int, list[Listener]] = {}
         for listener in _listeners(lab.engine, host, facts[host]):
             by_port.setdefault(listener.port, []).append(listener)
@@ -109,12 +113,12 @@ def _services(lab: Lab, facts: Mapping[str, Facts]) -> Iterator[Service]:
 def _listeners(engine: Engine | None, host: str, facts: Facts) -> Iterator[Listener]:
     """Yield the sockets of a host that belong to what is scanned.
 
-    The engine's own machine is no part of a project, unless a container shares its network: then nobody can
-    say whose they are, but for those of published ports.
+    Where a container shares the network of the engine's own machine, nobody can say which sockets there are
+    the container's; those of published ports are not.
     """
     if engine is None or host != engine.host:
         yield from (listener for listener in facts.listeners if listener.address != _ENGINE_RESOLVER)
-    elif engine.sharing:
+    else:
         published = {(publication.address, publication.port) for publication in engine.publications}
         published.update(engine.published_elsewhere)
         yield from (own for own in facts.listeners if (own.address, own.port) not in published)
@@ -131,13 +135,13 @@ def _questions(lab: Lab, facts: Mapping[str, Facts], service: Service) -> Iterat
 
 def _targets(lab: Lab, facts: Mapping[str, Facts], service: Service, vantage: str) -> Iterable[Target]:
     engine = lab.engine
-    machine = engine.host if engine is not None else None
-    if machine not in (vantage, service.host):
+    # The engine's resolver knows its containers; what other hosts call each other is not known here.
+    if engine is not None and engine.host not in (vantage, service.host):
         yield Target(service.host, service.host)
     for link in lab.topology.host(service.host).links:
         for own in link.addresses:
             yield Target(f"{link.network}, {own.ip}", str(own.ip))
-    if engine is not None and vantage == machine:
+    if engine is not None and vantage == engine.host:
         for publication in engine.publications:
             if (publication.host, publication.inside) == (service.host, service.port):
                 for address in dialled(publication, facts[engine.host]):

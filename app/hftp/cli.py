@@ -6,7 +6,8 @@ import argparse
 import os
 import sys
 
-from hftp.constants import DEFAULT_PORT, GRACE_SECONDS, TIMEOUT_SECONDS
+from hftp import arguments
+from hftp.constants import DEFAULT_PORT, TIMEOUT_SECONDS
 from hftp.errors import HFTPError
 from hftp.exits import Exit
 
@@ -70,49 +71,25 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
+    from hftp import serve_arguments
+
     serve = commands.add_parser("serve", help="serve a directory")
     serve.set_defaults(run=_serve)
-    serve.add_argument(
-        "-a",
-        "--address",
-        action="append",
-        metavar="ADDRESS",
-        help="listen on this name or address, several times for several; 0.0.0.0 or :: for any (127.0.0.1)",
-    )
-    serve.add_argument(
-        "-p", "--port", type=_port, default=DEFAULT_PORT, help="0 for any free one (%(default)s)"
-    )
-    serve.add_argument("-d", "--directory", default=".", help="what to serve (the current directory)")
-    serve.add_argument("--v6only", action="store_true", help="listen on :: without IPv4")
-    serve.add_argument(
-        "--device", metavar="IFNAME", help="take connections that come in by this interface only"
-    )
-    serve.add_argument(
-        "--all-addresses",
-        action="store_true",
-        help="listen on each address that a name has, not on the first",
-    )
-    serve.add_argument(
-        "--grace",
-        type=_seconds,
-        default=GRACE_SECONDS,
-        metavar="SECONDS",
-        help="how long running answers may take after SIGTERM (%(default)s)",
-    )
+    serve_arguments.add(serve)
 
 
 def _serve(options: argparse.Namespace) -> int:
     from hftp.serve import serve
 
-    return serve(
-        options.address,
-        options.port,
-        options.directory,
-        v6only=options.v6only,
-        device=options.device,
-        all_addresses=options.all_addresses,
-        grace_s=options.grace,
-    )
+    return serve(options)
+
+
+def _health(options: argparse.Namespace) -> int:
+    from hftp.health import check
+
+    host, port = options.server
+    check(host, port, options.timeout)
+    return Exit.OK
 
 
 def _add_client_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -121,6 +98,8 @@ def _add_client_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     get = _add_client_command(commands, "get", "fetch files, resuming what an earlier try has left")
     cat = _add_client_command(commands, "cat", "print the contents of files")
     _add_client_command(commands, "help", "print the commands that the server knows")
+    health = _add_client_command(commands, "health", "exit with 0 if the server serves")
+    health.set_defaults(run=_health)
     for command in (stat, cat):
         command.add_argument("names", nargs="+", metavar="NAME")
     for command in (get, cat):
@@ -197,7 +176,7 @@ def _server(text: str) -> tuple[str, int]:
         host, port = text, None
     if not host:
         raise argparse.ArgumentTypeError(f"no host in {text!r}")
-    return host, DEFAULT_PORT if port is None else _port(port)
+    return host, DEFAULT_PORT if port is None else arguments.port(port)
 
 
 def _jobs(text: str) -> int:
@@ -207,23 +186,7 @@ def _jobs(text: str) -> int:
 
 
 def _positive_seconds(text: str) -> float:
-    seconds = _seconds(text)
+    seconds = arguments.seconds(text)
     if not seconds:
         raise argparse.ArgumentTypeError("a timeout of 0 leaves no time")
-    return seconds
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
-        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {text!r}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"seconds are a number from 0, not {text!r}")
     return seconds

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hftp.client import Client, checked_name
-from hftp.progress import ProgressBar
+from hftp.progress import FILES, ProgressBar
 
 if TYPE_CHECKING:
     import argparse
@@ -42,13 +42,26 @@ def _stat(client: Client, options: argparse.Namespace) -> None:
 
 
 def _get(client: Client, options: argparse.Namespace) -> None:
-    for name in client.listing() if options.all else options.names:
-        bar = ProgressBar(sys.stderr, name)
+    names = client.listing() if options.all else options.names
+    if len(names) == 1 and not options.all:
+        _get_one(client, options, names[0])
+        return
+    from hftp.mirror import mirror
+
+    bar = ProgressBar(sys.stderr, f"{len(names)} files", FILES)
+    try:
+        mirror(client, names, options.output or ".", raw=options.raw, jobs=options.jobs, progress=bar)
+    finally:
+        bar.end()
+
+
+def _get_one(client: Client, options: argparse.Namespace, name: str) -> None:
+    bar = ProgressBar(sys.stderr, name)
+    try:
         target = _target(options.output, name)
-        try:
-            client.download(name, target, raw=options.raw, jobs=options.jobs, progress=bar)
-        finally:
-            bar.end()
+        client.download(name, target, raw=options.raw, jobs=options.jobs, progress=bar)
+    finally:
+        bar.end()
 
 
 def _target(output: str | None, name: str) -> Path:
@@ -58,7 +71,7 @@ def _target(output: str | None, name: str) -> Path:
 
 def _cat(client: Client, options: argparse.Namespace) -> None:
     for name in options.names:
-        for piece in client.iter_slice(name, 0, client.size(name), options.raw):
+        for piece in client.iter_range(name, 0, client.size(name), options.raw):
             sys.stdout.buffer.write(piece)
 
 

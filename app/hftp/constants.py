@@ -30,7 +30,7 @@ class Status(IntEnum):
     @property
     def line(self) -> bytes:
         """The status line, its end included."""
-        return b"%d %s\r\n" % (self, self.text.encode("ascii"))
+        return _LINES[self]
 
 
 TEXTS = {
@@ -43,6 +43,8 @@ TEXTS = {
     Status.FILE_NOT_FOUND: "FILE NOT FOUND",
     Status.OFFSET_EXCEEDS_SIZE: "OFFSET EXCEEDS FILE SIZE",
 }
+
+_LINES = {status: b"%d %s\r\n" % (status, text.encode("ascii")) for status, text in TEXTS.items()}
 
 EOL = b"\r\n"
 
@@ -74,3 +76,7 @@ TIMEOUT_SECONDS = 10.0
 # How long answers that are being sent may still take after SIGTERM: less than the 10 s after which
 # container engines, and the 90 s after which systemd, send SIGKILL.
 GRACE_SECONDS = 5.0
+
+# How long a client's further bytes are still read, and dropped, after the last answer. Closing with bytes
+# unread would send RST, and RST may overtake the answer (RFC 1122, 4.2.2.13; RFC 9293, 3.6).
+LINGER_SECONDS = 2.0

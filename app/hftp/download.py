@@ -17,20 +17,24 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from contextlib import contextmanager
+import zlib
+from collections import deque
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from hftp.client import Client, checked_name
-from hftp.errors import DownloadError
+from hftp.client import BLOCK_BYTES, Client, checked_name, slice_request
+from hftp.constants import MAX_NAME_BYTES
+from hftp.errors import DownloadError, HFTPError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Progress = Callable[[int, int], None]
 
-# What a connection fetches at a time, and keeps until it is its turn to be written.
-_BLOCK_BYTES = 1024 * 1024
+# How many blocks each of several connections asks for ahead, so that a round trip costs nothing. Few: what is
+# fetched out of turn waits in the system's buffers until those before it are written.
+_BLOCKS_AHEAD = 8
 
 # How much of each end of a .part is compared: a round trip's worth.
 _COMPARED_BYTES = 64 * 1024
@@ -47,19 +51,20 @@ def download(
 ) -> Path:
     """Fetch a file: see ``Client.download()``."""
     target = Path(checked_name(name) if path is None else path)
-    part = target.with_name(f"{target.name}.part")
+    part = target.with_name(part_name(target.name))
     size = client.size(name)
     with _open_part(part) as file:
         have = _usable_bytes(client, name, size, file)
         file.truncate(have)
         file.seek(have)
         progress(have, size)
-        if jobs == 1 or size - have <= _BLOCK_BYTES:
-            for piece in client.iter_slice(name, have, size - have, raw):
+        if jobs == 1 or size - have <= BLOCK_BYTES:
+            for piece in client.iter_range(name, have, size - have, raw):
                 file.write(piece)
                 progress(file.tell(), size)
         else:
-            _Blocks(name, have, size, file, raw, progress).fetch(client, jobs)
+            form = client.knows_raw(name) if raw is None else raw
+            _Blocks(name, have, size, file, form, progress).fetch(client, jobs)
         file.flush()
         if client.size(name) != size:
             raise DownloadError(
@@ -67,6 +72,22 @@ def download(
             )
         part.replace(target)
     return target
+
+
+def part_name(name: str) -> str:
+    """Name the unfinished file.
+
+    Args:
+        name: Of the file.
+
+    Returns:
+        ``NAME.part``; where that would be too long for a file's name, a short one that is this file's alone.
+    """
+    part = f"{name}.part"
+    encoded = part.encode("utf-8", "surrogateescape")
+    if len(encoded) <= MAX_NAME_BYTES:
+        return part
+    return f"{name[:64]}~{zlib.crc32(encoded):08x}.part"
 
 
 @contextmanager
@@ -97,11 +118,15 @@ def _usable_bytes(client: Client, name: str, size: int, file: BinaryIO) -> int:
     return have
 
 
+class _NotAttendedError(Exception):
+    """The server has no time for one more connection: the others do its part."""
+
+
 class _Blocks:
     """The rest of a file, fetched by several connections and written in order."""
 
     def __init__(
-        self, name: str, start: int, size: int, file: BinaryIO, raw: bool | None, progress: Progress
+        self, name: str, start: int, size: int, file: BinaryIO, raw: bool, progress: Progress
     ) -> None:
         self._name = name
         self._size = size
@@ -112,6 +137,8 @@ class _Blocks:
         self._written = start  # where the next block to be written begins
         self._turn = threading.Condition()  # guards these two, and tells that one has changed
         self._error: BaseException | None = None  # the first one; it ends everyone's work
+        self._newcomers: set[Client] = set()  # connections that have had no answer yet
+        self._is_over = False
 
     def fetch(self, client: Client, jobs: int) -> None:
         """Fetch all with this connection, and so many more."""
@@ -122,14 +149,41 @@ class _Blocks:
             thread.start()
         with self._sharing_errors():
             self._work(client)
+        with self._turn:
+            self._is_over = True
+            for own in self._newcomers:
+                own.abort()
         for thread in threads:
             thread.join()
         if self._error is not None:
             raise self._error
 
     def _work_apart(self, client: Client) -> None:
-        with self._sharing_errors(), Client(client.host, client.port, client.timeout_s) as own:
+        with self._sharing_errors(), suppress(_NotAttendedError), self._another(client) as own:
             self._work(own)
+
+    @contextmanager
+    def _another(self, client: Client) -> Iterator[Client]:
+        """Connect once more, and see whether the server attends that, too: not every server does."""
+        try:
+            own = Client(client.host, client.port, client.timeout_s)
+        except HFTPError as error:
+            raise _NotAttendedError from error
+        try:
+            with self._turn:
+                self._newcomers.add(own)
+                if self._is_over:
+                    own.abort()
+            try:
+                own.size(self._name)
+            except HFTPError as error:
+                raise _NotAttendedError from error
+            with self._turn:
+                self._newcomers.remove(own)
+            yield own
+            own.quit()
+        finally:
+            own.close()
 
     @contextmanager
     def _sharing_errors(self) -> Iterator[None]:
@@ -144,14 +198,23 @@ class _Blocks:
                 raise
 
     def _work(self, client: Client) -> None:
+        ahead: deque[tuple[int, int, str]] = deque()
         while True:
-            with self._turn:
-                offset = self._next
-                if offset >= self._size or self._error is not None:
-                    return
-                self._next += _BLOCK_BYTES
-            block = client.read_slice(self._name, offset, min(_BLOCK_BYTES, self._size - offset), self._raw)
-            self._write_in_turn(offset, block)
+            while len(ahead) < _BLOCKS_AHEAD and (block := self._maybe_claim()):
+                request = slice_request(self._name, *block, raw=self._raw)
+                client.send(request)
+                ahead.append((*block, request))
+            if not ahead or self._error is not None:
+                return
+            offset, count, request = ahead.popleft()
+            self._write_in_turn(offset, b"".join(client.take_slice(request, count, raw=self._raw)))
+
+    def _maybe_claim(self) -> tuple[int, int] | None:
+        """Give the offset and the size of the next block that nobody fetches yet, or None after the last."""
+        with self._turn:
+            offset = self._next
+            self._next += BLOCK_BYTES
+        return (offset, min(BLOCK_BYTES, self._size - offset)) if offset < self._size else None
 
     def _write_in_turn(self, offset: int, block: bytes) -> None:
         with self._turn:

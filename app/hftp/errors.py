@@ -73,6 +73,61 @@ class DirectoryError(HFTPError):
         return f"can't serve the directory {self.path}: {name_errno(self.errno)}: {advice}"
 
 
+class LogError(HFTPError):
+    """The access log can't be opened.
+
+    Attributes:
+        path: As the user gave it.
+        errno: What ``open`` said.
+    """
+
+    exit = Exit.CANNOT_SERVE
+
+    def __init__(self, path: str, code: int) -> None:
+        super().__init__(path, code)
+        self.path = path
+        self.errno = code
+
+    def __str__(self) -> str:
+        return f"can't write the log {self.path}: {name_errno(self.errno)}: name another with --log"
+
+
+class UserError(HFTPError):
+    """The server can't become this user.
+
+    Attributes:
+        user: As the user gave it.
+        why: What stands in the way, and what to do.
+    """
+
+    exit = Exit.CANNOT_SERVE
+
+    def __init__(self, user: str, why: str) -> None:
+        super().__init__(user, why)
+        self.user = user
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"can't become the user {self.user}: {self.why}"
+
+
+class ActivationError(HFTPError):
+    """What the system's service manager passed on is no listening TCP socket.
+
+    Attributes:
+        descriptor: Which of the descriptors.
+    """
+
+    exit = Exit.CANNOT_SERVE
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor)
+        self.descriptor = descriptor
+
+    def __str__(self) -> str:
+        return f"descriptor {self.descriptor} (LISTEN_FDS) is no listening TCP socket: use ListenStream="
+
+
 def name_errno(code: int) -> str:
     """Word an errno with its symbolic name.
 

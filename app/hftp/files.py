@@ -12,6 +12,7 @@ import stat
 
 from hftp.constants import EOL
 from hftp.errors import BrokenAnswerError, DirectoryError
+from hftp.limits import MEMORY_BYTES
 from hftp.protocol import is_name
 
 TYPE_CHECKING = False  # importing typing takes longer than all of this package
@@ -87,12 +88,14 @@ class DataDirectory:
 
     Args:
         path: Of the directory.
+        listing_bytes: What listings that are being made and sent may hold in all.
 
     Raises:
         DirectoryError: It can't be opened, read or searched.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, listing_bytes: int = MEMORY_BYTES) -> None:
+        self._listing_bytes = listing_bytes
         try:
             self._path = os.path.realpath(os.fsencode(path))
             self._descriptor = os.open(self._path, _OPEN_DIRECTORY_FLAGS)

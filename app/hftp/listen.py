@@ -85,14 +85,15 @@ def find_places(
     return [first, *others]
 
 
-def open_listeners(places: Iterable[Place]) -> list[socket.socket]:
+def open_listeners(places: Iterable[Place], sets: int = 1) -> list[list[socket.socket]]:
     """Listen on every place.
 
     Args:
         places: With port 0 all get the same free port.
+        sets: How many sockets each place gets. The system deals out the clients among them.
 
     Returns:
-        Listening sockets, in the order of the places; one for places that are the same.
+        So many times: listening sockets, in the order of the places; one for places that are the same.
 
     Raises:
         ListenError: One can't be bound.
@@ -102,21 +103,27 @@ def open_listeners(places: Iterable[Place]) -> list[socket.socket]:
     distinct = list({(place.family, place.address): place for place in places}.values())
     for _ in range(_PORT_TRIES):
         try:
-            return _listen_on_each(distinct)
+            first = _listen_on_each(distinct, several=sets > 1)
+            break
         except ListenError as error:
             port_was_chosen = distinct[0].address[1] == 0
             if error.own or error.errno != errno.EADDRINUSE or not port_was_chosen:
                 raise
             last = error
-    raise last
+    else:
+        raise last
+    port = first[0].getsockname()[1]
+    return [first, *(_listen_on_each(distinct, several=True, port=port) for _ in range(sets - 1))]
 
 
-def _listen_on_each(places: list[Place]) -> list[socket.socket]:
+def _listen_on_each(places: list[Place], several: bool, port: int = 0) -> list[socket.socket]:
+    """Listen on each place; on this port, if they have none."""
     sockets: list[socket.socket] = []
+    shared = several and port != 0
     try:
         for place in places:
-            port = place.address[1] or (sockets[0].getsockname()[1] if sockets else 0)
-            sockets.append(_listen(place, port))
+            port = place.address[1] or port or (sockets[0].getsockname()[1] if sockets else 0)
+            sockets.append(_listen(place, port, several, shared))
     except BaseException as error:
         if isinstance(error, ListenError) and error.errno == errno.EADDRINUSE:
             error.own = any(map(_takes_ipv4_too, sockets))
@@ -134,7 +141,16 @@ def _takes_ipv4_too(sock: socket.socket) -> bool:
     )
 
 
-def _listen(place: Place, port: int) -> socket.socket:
+def _listen(place: Place, port: int, several: bool, shared: bool) -> socket.socket:
+    """Listen on a place.
+
+    Args:
+        place: Where.
+        port: The port.
+        several: Whether there are to be several sockets there.
+        shared: Whether there is one there already. The first one must be refused a port that is in use, by
+            whomever, so it may only be shared once it is bound.
+    """
     address = (place.address[0], port, *place.address[2:])
     try:
         sock = socket.socket(place.family, socket.SOCK_STREAM)
@@ -148,7 +164,11 @@ def _listen(place: Place, port: int) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, place.v6only)
         if place.device is not None:
             _bind_to_device(sock, place.device)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(address)
+        if several and not shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.listen(BACKLOG)
     except OSError as error:
         sock.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -13,15 +13,33 @@ if TYPE_CHECKING:
 _REDRAW_SECONDS = 0.1
 
 
+class Unit(NamedTuple):
+    """What is counted.
+
+    Attributes:
+        name: Of the unit in which the speed is shown.
+        factor: How many of what is counted are one of it.
+    """
+
+    name: str
+    factor: float
+
+
+BYTES = Unit("MB", 1e6)
+FILES = Unit("files", 1.0)
+
+
 class ProgressBar:
     """Draws one line, again and again. Draws nothing where the stream is no terminal.
 
     Args:
         stream: Usually standard error.
         name: What is being fetched.
+        unit: Of the numbers that it is told.
     """
 
-    def __init__(self, stream: TextIO, name: str) -> None:
+    def __init__(self, stream: TextIO, name: str, unit: Unit = BYTES) -> None:
+        self._unit = unit
         self._stream = stream
         self._name = name
         self._visible = stream.isatty()
@@ -42,7 +60,8 @@ class ProgressBar:
         if self._visible and (now - self._drawn_at >= _REDRAW_SECONDS or done == size):
             self._drawn_at = now
             width = shutil.get_terminal_size().columns - 1
-            line = bar_line(self._name, done, size, done - self._began_with, now - self._began_at, width)
+            fetched, seconds = done - self._began_with, now - self._began_at
+            line = bar_line(self._name, done, size, fetched, seconds, width, self._unit)
             self._stream.write(f"\r{line}")
             self._stream.flush()
 
@@ -52,7 +71,9 @@ class ProgressBar:
             self._stream.write("\n")
 
 
-def bar_line(name: str, done: int, size: int, fetched: int, seconds: float, width: int) -> str:
+def bar_line(
+    name: str, done: int, size: int, fetched: int, seconds: float, width: int, unit: Unit = BYTES
+) -> str:
     """Write the line that a progress bar shows.
 
     Args:
@@ -62,13 +83,14 @@ def bar_line(name: str, done: int, size: int, fetched: int, seconds: float, widt
         fetched: Bytes that came in ``seconds``.
         seconds: Since it began.
         width: Columns that it may take.
+        unit: Of ``fetched``.
 
     Returns:
         ``name [=====>    ]  50% 12.3 MB/s``, exactly ``width`` long.
     """
     share = done / size if size else 1.0
-    rate = fetched / seconds / 1e6 if seconds > 0 else 0.0
-    figures = f" {share:4.0%} {rate:7.1f} MB/s"
+    rate = fetched / seconds / unit.factor if seconds > 0 else 0.0
+    figures = f" {share:4.0%} {rate:7.1f} {unit.name}/s"
     room = max(0, width - len(figures))
     label = name[: room // 2]
     inner = room - len(label) - 3  # a space and two brackets

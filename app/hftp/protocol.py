@@ -24,12 +24,15 @@ import re
 from hftp.constants import MAX_LINE_BYTES, MAX_NAME_BYTES, Status
 from hftp.errors import ProtocolError
 
-_PRINTABLE = re.compile(rb"[ -~]*")
+# A run of printable ASCII, and the end of line if that follows.
+_RUN = re.compile(rb"[ -~]*(\r\n)?")
 _NAME = re.compile(rb"[!-.0-\[\]-~]+")
 _LF = 0x0A
 
 # A line is abridged when it has grown past this. The longest request that can succeed has some 300 bytes.
 _ABRIDGE_OVER = 4096
+# A line that came at once and is no longer than this is taken as it is.
+_SHORT_BYTES = 512
 # One byte more than the longest name: an abridged token stays too long for a name.
 _KEPT_TOKEN_BYTES = MAX_NAME_BYTES + 1
 # One token more than the longest request (get_slice NAME OFFSET SIZE raw): that is already too many.
@@ -38,37 +41,17 @@ _KEPT_TOKENS = 6
 _FIRST_NUMBER = 2
 
 
-class Request:
-    """One request line, split.
+class Parser:
+    """The requests of one client, from the bytes that came.
 
-    Attributes:
-        command: The first token; may be empty or unknown.
-        arguments: The others, as they came.
+    Args:
+        longest_line: How many bytes a line may have, its end not counted.
     """
 
-    __slots__ = ("arguments", "command")
+    __slots__ = ("_data", "_line", "_line_bytes", "_longest_line", "_position")
 
-    def __init__(self, command: bytes, arguments: list[bytes]) -> None:
-        self.command = command
-        self.arguments = arguments
-
-    def __repr__(self) -> str:
-        return f"Request({self.command!r}, {self.arguments!r})"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Request):
-            return NotImplemented
-        return (self.command, self.arguments) == (other.command, other.arguments)
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-class Parser:
-    """The requests of one client, from the bytes that came."""
-
-    __slots__ = ("_data", "_line", "_line_bytes", "_position")
-
-    def __init__(self) -> None:
+    def __init__(self, longest_line: int = MAX_LINE_BYTES) -> None:
+        self._longest_line = longest_line
         self._data = b""
         self._position = 0  # in _data: what is before it was parsed
         self._line = b""  # the unfinished line, perhaps abridged
@@ -79,35 +62,41 @@ class Parser:
         """The memory held for input, in bytes."""
         return len(self._data) + len(self._line)
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a line has begun. To be asked after ``next_request()`` gave None."""
+        return bool(self._line_bytes or self._data)
+
     def receive_data(self, data: bytes) -> None:
         """Store what came. Who calls this only after ``next_request()`` gave None holds one piece at most.
 
         Args:
             data: Any number of bytes, cut anywhere.
         """
-        self._data = self._data[self._position :] + data
+        if self._position < len(self._data):
+            data = self._data[self._position :] + data
+        self._data = data
         self._position = 0
 
-    def next_request(self) -> Request | None:
+    def next_request(self) -> list[bytes] | None:
         """Parse one request.
 
         Returns:
-            The request, or None when it takes more bytes to make one.
+            Its tokens: the command, which may be empty or unknown, and its arguments, as they came.
+            None when it takes more bytes to make a request.
 
         Raises:
             ProtocolError: BAD EOL or BAD REQUEST. Nothing after it can be parsed.
         """
         data, start = self._data, self._position
-        end = _PRINTABLE.match(data, start).end()  # type: ignore[union-attr]  # it matches nothing, too
-        self._line_bytes += end - start
-        if self._line_bytes > MAX_LINE_BYTES:
-            raise ProtocolError(Status.BAD_REQUEST)
-        rest = data[end : end + 2]
-        if rest == b"\r\n":
-            self._position = end + 2
-            return self._take_line(data[start:end])
+        run = _RUN.match(data, start)
+        end: int = run.end()  # type: ignore[union-attr]  # it matches nothing, too
+        if run.lastindex:  # type: ignore[union-attr]
+            self._position = end
+            return self._take_line(data[start : end - 2])
         self._position = end
         self._extend_line(data[start:end])
+        rest = data[end : end + 2]
         if rest and rest != b"\r":
             raise ProtocolError(Status.BAD_EOL if rest[0] == _LF else Status.BAD_REQUEST)
         # Only a CR may be left: what follows decides what it is.
@@ -115,19 +104,23 @@ class Parser:
         return None
 
     def _extend_line(self, text: bytes) -> None:
+        self._line_bytes += len(text)
+        if self._line_bytes > self._longest_line:
+            raise ProtocolError(Status.BAD_REQUEST)
         self._line += text
         if len(self._line) > _ABRIDGE_OVER:
             self._line = abridge(self._line)
 
-    def _take_line(self, text: bytes) -> Request:
-        self._extend_line(text)
-        text = self._line
-        self._line = b""
-        self._line_bytes = 0
-        if not text or text.isspace():
+    def _take_line(self, text: bytes) -> list[bytes]:
+        if self._line_bytes or len(text) > _SHORT_BYTES:
+            self._extend_line(text)
+            text = self._line
+            self._line = b""
+            self._line_bytes = 0
+        tokens = text.split(b" ")
+        if not (tokens[0] or any(tokens)):
             raise ProtocolError(Status.BAD_REQUEST)
-        command, *arguments = text.split(b" ")
-        return Request(command, arguments)
+        return tokens
 
 
 def abridge(line: bytes) -> bytes:

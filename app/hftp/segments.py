@@ -1,15 +1,16 @@
-"""What an answer is made of: segments, each produced piece by piece as the client takes it.
+"""What an answer is made of, beyond its beginning: a segment, produced piece by piece as the client takes it.
 
-A loop that can do better than ``take()`` (sendfile, for one) may look at a ``RawRange``'s file.
+A range remembers only how far it has come. So what a slow client did not take need not be kept: it is
+rewound, and made again when there is room.
 """
 
 from __future__ import annotations
 
-import binascii
+from hftp.constants import EOL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from hftp.files import File
 
@@ -21,19 +22,21 @@ class Segment:
     """A part of an answer.
 
     Attributes:
+        position: How many bytes of it were produced.
         done: Whether nothing is left of it.
     """
 
-    __slots__ = ("done",)
+    __slots__ = ("done", "position")
 
     def __init__(self) -> None:
+        self.position = 0
         self.done = False
 
     def take(self, room: int) -> bytes | None:
         """Produce the next piece.
 
         Args:
-            room: Its greatest length, in bytes, some KiB at least. Texts, all short, may exceed it.
+            room: Its greatest length, in bytes, some KiB at least.
 
         Returns:
             The piece. None where there is none yet, or it took long: others should have their turn.
@@ -43,72 +46,102 @@ class Segment:
         """
         raise NotImplementedError
 
+    def maybe_rewind(self, count: int) -> bool:
+        """Put the end of what was produced back, to be produced again.
+
+        Args:
+            count: How many bytes.
+
+        Returns:
+            Whether it can. If not, whoever took them has to keep them.
+        """
+        return False
+
     def close(self) -> None:
         """Give back what it holds, done or not."""
 
 
-class Text(Segment):
-    """A few bytes: a status line, a number, an end of line."""
+class _Range(Segment):
+    """A range of a file, in some form."""
 
-    __slots__ = ("_text",)
+    __slots__ = ("file", "length", "offset", "size")
 
-    def __init__(self, text: bytes) -> None:
-        super().__init__()
-        self._text = text
-
-    def take(self, room: int) -> bytes:
-        """Give it as a whole."""
-        self.done = True
-        return self._text
-
-
-class RawRange(Segment):
-    """A range of a file, as it is.
-
-    Attributes:
-        file: Owned, and closed, by the segment.
-        offset: Where what is left begins, in bytes.
-        left: How many bytes are left.
-    """
-
-    __slots__ = ("file", "left", "offset")
-
-    def __init__(self, file: File, offset: int, size: int) -> None:
+    def __init__(self, file: File, offset: int, size: int, length: int) -> None:
         super().__init__()
         self.file = file
         self.offset = offset
-        self.left = size
-        self.done = size == 0
-
-    def take(self, room: int) -> bytes:
-        """Read as much as there is room for."""
-        piece = self.file.read(self.offset, min(room, self.left))
-        self.skip(len(piece))
-        return piece
+        self.size = size
+        self.length = length  # of what is produced, in bytes
+        self.done = length == 0
 
     def skip(self, count: int) -> None:
-        """Note that bytes were taken, here or by sendfile.
+        """Note that bytes were produced, here or by the system."""
+        self.position += count
+        self.done = self.position >= self.length
 
-        Args:
-            count: How many, at most ``left``.
-        """
-        self.offset += count
-        self.left -= count
-        self.done = self.left == 0
+    def maybe_rewind(self, count: int) -> bool:
+        """Put the end of what was produced back: only a number changes."""
+        self.position -= count
+        self.done = False
+        return True
 
     def close(self) -> None:
         """Close the file."""
         self.file.close()
 
 
-class Base64Range(RawRange):
-    """A range of a file in base64 (RFC 4648, section 4), without line breaks."""
+class RawRange(_Range):
+    """A range of a file, as it is.
+
+    Attributes:
+        file: Owned, and closed, by the segment.
+        offset: Where it begins in the file, in bytes.
+        size: How many bytes it has.
+    """
 
     __slots__ = ()
 
+    def __init__(self, file: File, offset: int, size: int) -> None:
+        super().__init__(file, offset, size, size)
+
+    def take(self, room: int) -> bytes:
+        """Read as much as there is room for."""
+        piece = self.file.read(self.offset + self.position, min(room, self.length - self.position))
+        self.skip(len(piece))
+        return piece
+
+
+class Base64Range(_Range):
+    """A range of a file in base64 (RFC 4648, section 4), without line breaks, and the end of line after it.
+
+    Args:
+        file: Owned, and closed, by the segment.
+        offset: Where it begins in the file, in bytes.
+        size: How many bytes of the file it has.
+        encode: What makes base64 of bytes, padded.
+    """
+
+    __slots__ = ("_encode",)
+
+    def __init__(self, file: File, offset: int, size: int, encode: Callable[[bytes], bytes]) -> None:
+        groups = -(-size // _GROUP_BYTES)
+        super().__init__(file, offset, size, groups * _GROUP_CHARACTERS + len(EOL))
+        self._encode = encode
+
     def take(self, room: int) -> bytes:
         """Read and encode as much as there is room for."""
-        return binascii.b2a_base64(super().take(room // _GROUP_CHARACTERS * _GROUP_BYTES), newline=False)
+        group, skipped = divmod(self.position, _GROUP_CHARACTERS)
+        begin = group * _GROUP_BYTES
+        count = min((room - len(EOL)) // _GROUP_CHARACTERS * _GROUP_BYTES, self.size - begin)
+        piece = self._encode(self.file.read(self.offset + begin, count)) if count > 0 else b""
+        if begin + count >= self.size:
+            piece += EOL
+            # Rewound into the end of line, there is no group left to begin with.
+            skipped = self.position - (self.length - len(piece))
+        if skipped:
+            piece = piece[skipped:]
+        self.skip(len(piece))
+        return piece
 
 
 class Pieces(Segment):
@@ -123,10 +156,12 @@ class Pieces(Segment):
     def take(self, room: int) -> bytes | None:
         """Give the next piece, of whatever length. After the last one, too, others have their turn."""
         try:
-            return next(self._pieces) or None
+            piece = next(self._pieces)
         except StopIteration:
             self.done = True
             return None
+        self.position += len(piece)
+        return piece or None
 
     def close(self) -> None:
         """End the generator."""

@@ -1,4 +1,4 @@
-"""`hftp serve`: open the directory and the listeners, say where they are, serve until a signal."""
+"""`hftp serve`: open the listeners, the directory and the log, say where it listens, serve until a signal."""
 
 from __future__ import annotations
 
@@ -9,29 +9,19 @@ from hftp.stop import StopOnSignals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
+    import socket
     from collections.abc import Sequence
 
+    from hftp.access_log import AccessLog
+    from hftp.files import DataDirectory
 
-def serve(
-    addresses: Sequence[str] | None,
-    port: int,
-    directory: str,
-    *,
-    v6only: bool,
-    device: str | None,
-    all_addresses: bool,
-    grace_s: float,
-) -> int:
+
+def serve(options: argparse.Namespace) -> int:
     """Serve a directory until SIGTERM or SIGINT.
 
     Args:
-        addresses: Names or addresses to listen on; None for 127.0.0.1.
-        port: For all of them; 0 for a free one.
-        directory: Its path.
-        v6only: Listen on ``::`` without IPv4.
-        device: Listen on this interface only.
-        all_addresses: Listen on each address of a name, not on the first.
-        grace_s: How long running answers may take at the end, in seconds.
+        options: The flags of ``hftp.serve_arguments``.
 
     Returns:
         0.
@@ -41,24 +31,92 @@ def serve(
     """
     with StopOnSignals() as stop:  # first: a signal may come while the rest is imported
         from hftp.files import DataDirectory
-        from hftp.listen import describe_listener, find_places, open_listeners
-        from hftp.server import Server
+        from hftp.systemd import notify
 
         _raise_descriptor_limit()
-        with DataDirectory(directory) as files:
-            places = [
-                place
-                for address in addresses or [_default_address(device)]
-                for place in find_places(
-                    address, port, v6only=v6only, device=device, all_addresses=all_addresses, say=_say
-                )
-            ]
-            listeners = open_listeners(places)
-            for listener in listeners:
-                sys.stdout.write(f"listening on {describe_listener(listener)}\n")
-            sys.stdout.flush()
-            Server(listeners, files, stop, grace_s).run()
+        listeners = _listeners(options)
+        if options.user is not None:
+            from hftp.privileges import become
+
+            become(options.user)
+        with DataDirectory(options.directory, options.max_memory) as files:
+            log = _maybe_log(options)
+            _announce(listeners[0])
+            notify("READY=1")
+            _run(options, listeners, files, log, stop)
+            notify("STOPPING=1")
     return 0
+
+
+def _listeners(options: argparse.Namespace) -> list[list[socket.socket]]:
+    """Open the sockets of each worker."""
+    from hftp.listen import find_places, open_listeners
+    from hftp.systemd import inherited_listeners
+
+    inherited = inherited_listeners()
+    if inherited:
+        return [inherited] * options.workers
+    places = [
+        place
+        for address in options.address or [_default_address(options.device)]
+        for place in find_places(
+            address,
+            options.port,
+            v6only=options.v6only,
+            device=options.device,
+            all_addresses=options.all_addresses,
+            say=_say,
+        )
+    ]
+    return open_listeners(places, options.workers)
+
+
+def _maybe_log(options: argparse.Namespace) -> AccessLog | None:
+    if options.log is None and options.log_format is None:
+        return None
+    from hftp.access_log import STDERR, AccessLog
+
+    return AccessLog(options.log or STDERR, options.log_format or "text", _say)
+
+
+def _announce(listeners: Sequence[socket.socket]) -> None:
+    from hftp.listen import describe_listener
+
+    for listener in listeners:
+        sys.stdout.write(f"listening on {describe_listener(listener)}\n")
+    sys.stdout.flush()
+
+
+def _run(
+    options: argparse.Namespace,
+    listeners: Sequence[Sequence[socket.socket]],
+    files: DataDirectory,
+    log: AccessLog | None,
+    stop: StopOnSignals,
+) -> None:
+    from hftp import strategies
+    from hftp.limits import Limits
+    from hftp.server import Server
+
+    limits = Limits(
+        clients=options.max_clients,
+        clients_by_address=options.max_per_address,
+        line_bytes=options.max_line,
+        idle_s=options.idle_time,
+        request_s=options.request_time,
+        answer_s=options.answer_time,
+    )
+
+    def work(listeners: Sequence[socket.socket]) -> None:
+        strategy = strategies.make(options.strategy)
+        Server(listeners, files, stop, strategy, limits=limits, grace_s=options.grace, log=log).run()
+
+    if len(listeners) == 1:
+        work(listeners[0])
+    else:
+        from hftp.workers import Workers
+
+        Workers(listeners, work, stop, options.grace, _say).run()
 
 
 def _raise_descriptor_limit() -> None:

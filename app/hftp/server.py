@@ -1,37 +1,39 @@
-"""The server: listening sockets and clients, attended by one thread with poll().
+"""The server: what is the same however its clients are attended.
 
-How can one server attend several clients at once? It asks the system which of them have something for
-it, and never waits for one of them:
+It owns the listening sockets, lets clients in, looks now and then who takes too long, and knows how to
+stop. *When* a client has its turn is the business of a strategy (``hftp.strategies``); *what* happens in
+a turn is that of a peer (``hftp.peer``).
 
-- the listening socket is registered for POLLIN; its event means that a client waits: accept it;
-- a client is registered for POLLIN; its event means that bytes came: take them, answer what they ask;
-- while an answer does not fit what the client's system takes, the client is registered for POLLOUT
-  *instead*: its event means that there is room for another piece. Its requests wait meanwhile.
-
-Each event gets one recv() and one send(), so that a large answer is sent in pieces between which
-everyone else has a turn.
+Everything here runs in one thread, the strategy's own.
 """
 
 from __future__ import annotations
 
 import errno
-import resource
-import select
+import signal
 import socket
-import struct
 import sys
 import time
+from collections import deque
 
+from hftp.admission import Admission, origin
 from hftp.connection import Connection
-from hftp.constants import GRACE_SECONDS, RECEIVE_BYTES
-from hftp.errors import BrokenAnswerError
+from hftp.constants import GRACE_SECONDS
+from hftp.counters import Counters
+from hftp.fast import ACCEPT_BATCH, CAN_SEND_FILES
+from hftp.limits import Limits
+from hftp.peer import Peer
+from hftp.stop import WAKE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
+    from hftp.access_log import AccessLog
     from hftp.files import DataDirectory
     from hftp.stop import Stop
+    from hftp.strategies.strategy import Strategy
 
 # accept() found nobody: another process was faster, or the client has left the queue already.
 # Linux also reports here what befell the connection before it was accepted: accept(2), "Error handling".
@@ -53,38 +55,14 @@ _NOBODY = frozenset(
 # The system has no room for one more. The client stays in the queue, so its event would come at once again.
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
-# How many clients are accepted before those that are here have their turn.
-_ACCEPT_BATCH = 64
-
 # How long no one is accepted when there was no room, unless a client leaves earlier.
 _NO_ROOM_SECONDS = 0.2
 
-# Descriptors that are not for clients: standard streams, listeners, the directory, a listing; some to spare.
-_RESERVED_DESCRIPTORS = 24
-# A client needs one for its socket, and may need one for the file that it is sent. For so many files
-# descriptors are kept free: who sends more at a time runs out of other things first.
-_MOST_FILES = 4096
+# How long those that were started for clients have for resetting them.
+_CUT_SECONDS = 0.5
 
-# How long a client's further bytes are still read, and dropped, after the last answer. Closing with bytes
-# unread would send RST, and RST may overtake the answer (RFC 1122, 4.2.2.13; RFC 9293, 3.6).
-_LINGER_SECONDS = 2.0
-
-_LINGER_BYTES = 64 * 1024
-
-# struct linger {on, 0 s}: close() sends RST.
-_RESET = struct.pack("ii", 1, 0)
-
-
-class _Client:
-    """A socket, its session, and what poll() watches it for."""
-
-    __slots__ = ("connection", "events", "leaves_at", "socket")
-
-    def __init__(self, sock: socket.socket, connection: Connection) -> None:
-        self.socket = sock
-        self.connection = connection
-        self.events = select.POLLIN
-        self.leaves_at = 0.0  # when lingering ends; 0: it has not begun
+# How many clients are looked at between two turns of the loop, when it is time to: under a millisecond.
+_LOOK_BATCH = 500
 
 
 class Server:
@@ -94,7 +72,14 @@ class Server:
         listeners: Listening sockets; the server sets them non-blocking, and closes them when it stops.
         directory: What is served; the caller closes it.
         stop: What ends ``run()``.
+        strategy: How clients are attended.
+        limits: What is taken from them.
         grace_s: How long, in seconds, answers that are being sent may take once it was asked to stop.
+        log: Where each request has its line; None for nowhere.
+
+    Attributes:
+        peers: The clients, by descriptor.
+        counters: What was done so far.
     """
 
     def __init__(
@@ -102,209 +87,247 @@ class Server:
         listeners: Iterable[socket.socket],
         directory: DataDirectory,
         stop: Stop,
+        strategy: Strategy,
+        *,
+        limits: Limits | None = None,
         grace_s: float = GRACE_SECONDS,
+        log: AccessLog | None = None,
     ) -> None:
+        self.directory = directory
+        self.stop = stop
+        self.limits = limits or Limits()
+        self.grace_s = grace_s
+        self.log = log
+        self.peers: dict[int, Peer] = {}
+        self.counters = Counters()
+        self._strategy = strategy
         self._listeners = {listener.fileno(): listener for listener in listeners}
-        self._directory = directory
-        self._stop = stop
-        self._grace_s = grace_s
-        self._poll = select.poll()
-        self._clients: dict[int, _Client] = {}
-        self._lingering: dict[int, _Client] = {}  # in the order in which their time ends
-        self._most_clients = _room_for_clients()
+        self._admission = Admission(self.limits, strategy.most_clients)
+        self._told = set(stop.filenos())
         self._accepting = False
+        self._said_full = False
         self._resume_at = 0.0  # when accepting is tried again; 0: when a client leaves
-        self._ends_at: float | None = None  # when the grace ends, once it was asked to stop
+        self._cutting = False
+        self._ends_at = 0.0  # when the grace ends; 0: it was not asked to stop
+        self._lingering: deque[tuple[float, int]] = deque()  # until when, and which descriptor
+        self._to_look_at: list[Peer] = []
+        self._look_at = time.monotonic() + self.limits.look_every_s
 
     def run(self) -> None:
         """Attend clients until ``stop`` asks for the end; return when every client is gone."""
         for listener in self._listeners.values():
             listener.setblocking(False)
-        self._poll.register(self._stop.fileno(), select.POLLIN)
+            # Those that it accepts inherit this. An answer is given to the system as a whole: there is
+            # nothing to wait for (RFC 9293, 3.7.4).
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._strategy.begin(self)
+        for fd in self._told:
+            self._strategy.watch(fd)
         self._set_accepting(True)
         try:
-            while self._ends_at is None or self._clients:
-                self._turn()
+            self._strategy.run()
         finally:
-            for fd in list(self._clients):
-                self._drop(fd)
-            for listener in self._listeners.values():
-                listener.close()
+            for peer in list(self.peers.values()):
+                self.leave(peer)
+            self._close_listeners()
+            self._strategy.end()
 
-    def _turn(self) -> None:
-        ready = []
-        for fd, _ in self._poll.poll(self._wait_ms()):
-            if fd in self._clients:
-                self._attend(fd, self._clients[fd])
-            else:
-                ready.append(fd)
-        # New clients come last: no event of this turn can be taken for one of theirs, on a reused descriptor.
-        for fd in ready:
-            if fd == self._stop.fileno():
-                self._begin_stop()
-            elif self._accepting and fd in self._listeners:
-                self._accept(self._listeners[fd])
-        self._keep_time()
+    # What a strategy asks
 
-    # Time
+    @property
+    def over(self) -> bool:
+        """Whether it was asked to stop, and every client is gone."""
+        return not self._listeners and not self._admission.count
 
-    def _wait_ms(self) -> int | None:
-        """Say how long poll() may wait: until the first thing that happens by itself."""
-        times = []
-        if self._lingering:
-            times.append(next(iter(self._lingering.values())).leaves_at)
-        if self._resume_at:
-            times.append(self._resume_at)
-        if self._ends_at is not None:
-            times.append(self._ends_at)
-        if not times:
-            return None
-        return max(0, int((min(times) - time.monotonic()) * 1000) + 1)
+    @property
+    def wait_s(self) -> float | None:
+        """How long to wait for events: until the first thing that happens by itself; None for ever."""
+        if self._to_look_at:
+            return 0.0
+        at = self._look_at if self.peers else 0.0
+        for other in (self._resume_at, self._ends_at, self._lingering[0][0] if self._lingering else 0.0):
+            if other and (not at or other < at):
+                at = other
+        return max(at - time.monotonic(), 0.0) if at else None
 
-    def _keep_time(self) -> None:
-        if not (self._lingering or self._resume_at or self._ends_at is not None):
-            return
+    # What a strategy tells
+
+    def attend_own(self, fd: int) -> None:
+        """Attend what is the server's own: a client waits to be accepted, or a signal came."""
+        listener = self._listeners.get(fd)
+        if listener is not None:
+            if self._accepting:
+                self._accept(listener)
+        elif fd in self._told:
+            for number in self.stop.take(fd):
+                self._obey(number)
+
+    def keep_time(self) -> None:
+        """Do what it is time for. To be called after each wait, however it ended."""
         now = time.monotonic()
-        while self._lingering:
-            fd, client = next(iter(self._lingering.items()))
-            if client.leaves_at > now:
-                break
-            self._drop(fd)
-        if self._resume_at and self._resume_at <= now:
+        while self._lingering and self._lingering[0][0] <= now:
+            _, fd = self._lingering.popleft()
+            peer = self.peers.get(fd)
+            if peer is not None and 0 < peer.lingers_until <= now:
+                self._strategy.expel(peer)
+        if self._look_at <= now:
+            self._look_at = now + self.limits.look_every_s
+            self._to_look_at = list(self.peers.values())
+        if self._to_look_at:
+            self._look(now)
+        if 0 < self._resume_at <= now:
             self._set_accepting(True)
-        if self._ends_at is not None and self._ends_at <= now:
-            for fd in list(self._clients):
-                self._drop(fd, reset=True)
+        if 0 < self._ends_at <= now:
+            self._cut()
+
+    def leave(self, peer: Peer) -> None:
+        """Close a peer, and forget it."""
+        del self.peers[peer.fd]
+        self._strategy.farewell(peer)
+        peer.close()
+        self.counters.add(peer.connection.requests, peer.connection.bytes_taken)
+        self.depart(peer)
+
+    def depart(self, peer: Peer) -> None:
+        """Have room for another: a client has left, whoever attended it."""
+        self._admission.leave(peer.origin)
+        if not self._accepting:
+            self._set_accepting(True)
+
+    def adopt(self, peer: Peer) -> None:
+        """Attend a peer that someone else accepted."""
+        self._admission.enter(peer.origin)
+        self.peers[peer.fd] = peer
+        self._strategy.welcome(peer)
+
+    def for_one_client(self, strategy: Strategy) -> Server:
+        """Make a server like this one that nobody can connect to. This one's listeners are closed."""
+        self._close_listeners()
+        server = Server(
+            (),
+            self.directory,
+            self.stop,
+            strategy,
+            limits=self.limits,
+            grace_s=self.grace_s,
+            log=self.log,
+        )
+        server._lingering = self._lingering  # which the peers of this one know
+        return server
+
+    # Signals
+
+    def _obey(self, number: int) -> None:
+        if number in (signal.SIGTERM, signal.SIGINT):
+            self._begin_stop()
+        elif number == signal.SIGUSR1:
+            self.say(self.counters.describe(self.peers.values(), self._admission.count))
+        elif number == signal.SIGHUP:
+            if self.log is not None:
+                self.log.reopen()
+            self._strategy.tell(number)
+        elif number in (signal.SIGCHLD, WAKE):
+            self._strategy.reap()
+
+    def say(self, line: str) -> None:
+        """Tell whoever runs the server."""
+        try:
+            sys.stderr.write(f"hftp: {line}\n")
+        except OSError:  # nobody can be told
+            return
 
     # Stopping
 
     def _begin_stop(self) -> None:
-        asked = self._stop.take()
-        if not asked:
-            return
-        grace_s = 0.0 if asked > 1 or self._ends_at is not None else self._grace_s
+        grace_s = 0.0 if self._ends_at else self.grace_s
         self._ends_at = time.monotonic() + grace_s
         self._set_accepting(False)
+        self._close_listeners()  # so that new clients are refused, and don't wait for nothing
+        self._strategy.tell(signal.SIGTERM)
+        for peer in list(self.peers.values()):
+            self._strategy.ask_to_leave(peer)
+
+    def _cut(self) -> None:
+        for peer in list(self.peers.values()):
+            peer.reset()
+            self._strategy.expel(peer)
+        # Those that were started for clients do the same; who does not is not asked again.
+        self._strategy.tell(signal.SIGKILL if self._cutting else signal.SIGTERM)
+        self._cutting = True
+        self._ends_at = time.monotonic() + _CUT_SECONDS
+
+    def _close_listeners(self) -> None:
         for listener in self._listeners.values():
-            listener.close()  # so that new clients are refused, and don't wait for nothing
-        for fd, client in list(self._clients.items()):
-            client.connection.stop()
-            if not client.connection.wants_output and not client.leaves_at:
-                self._drop(fd)
+            listener.close()
+        self._listeners.clear()
 
     # Accepting
 
     def _set_accepting(self, accepting: bool, resume_at: float = 0.0) -> None:
         self._resume_at = resume_at
-        accepting = accepting and self._ends_at is None
         if accepting != self._accepting:
             self._accepting = accepting
             for fd in self._listeners:
                 if accepting:
-                    self._poll.register(fd, select.POLLIN)
+                    self._strategy.watch(fd)
                 else:
-                    self._poll.unregister(fd)
+                    self._strategy.unwatch(fd)
 
     def _accept(self, listener: socket.socket) -> None:
-        for _ in range(_ACCEPT_BATCH):
-            if len(self._clients) >= self._most_clients:
-                self._set_accepting(False)
+        for _ in range(ACCEPT_BATCH):
+            if self._admission.full:
+                self._hold(f"{self._admission.count} clients are as many as there may be")
                 return
             try:
-                sock, _ = listener.accept()
+                sock, address = listener.accept()
             except OSError as error:
                 if error.errno in _NO_ROOM:
-                    self._set_accepting(False, time.monotonic() + _NO_ROOM_SECONDS)
-                elif error.errno not in _NOBODY:
-                    raise
-                if error.errno in (errno.EAGAIN, *_NO_ROOM):
+                    self._hold(f"no room for another client: {error.strerror}", _NO_ROOM_SECONDS)
                     return
+                if error.errno == errno.EAGAIN:
+                    self._said_full = False
+                    return
+                if error.errno not in _NOBODY:
+                    raise
                 continue
-            self._admit(sock)
+            self._admit(sock, address)
 
-    def _admit(self, sock: socket.socket) -> None:
-        try:
-            sock.setblocking(False)
-            # An answer is given to the system as a whole: there is nothing to wait for (RFC 9293, 3.7.4).
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError:  # gone already; some systems say so here
+    def _hold(self, why: str, seconds: float | None = None) -> None:
+        """Let new clients wait in the system's queue until one leaves, or for some seconds; say so once."""
+        self._set_accepting(False, 0.0 if seconds is None else time.monotonic() + seconds)
+        if not self._said_full and self._strategy.most_clients > 1:
+            self._said_full = True
+            self.say(f"{why}: those that come now wait until others leave")
+
+    def _admit(self, sock: socket.socket, address: Any) -> None:
+        whom = origin(address[0])
+        if not self._admission.enter(whom):
+            self.counters.refused += 1
             sock.close()
             return
-        fd = sock.fileno()
-        self._clients[fd] = _Client(sock, Connection(self._directory))
-        self._poll.register(fd, select.POLLIN)
+        sock.setblocking(False)
+        connection = Connection(
+            self.directory,
+            longest_line=self.limits.line_bytes,
+            can_send_files=CAN_SEND_FILES,
+            recorder=None if self.log is None else self.log.recorder(address),
+        )
+        self.counters.clients += 1
+        peer = self.peers[sock.fileno()] = Peer(sock, whom, connection, self._lingering)
+        self._strategy.welcome(peer)
 
-    # Attending
+    # Those who take too long
 
-    def _attend(self, fd: int, client: _Client) -> None:
-        """Give a client its turn. Whatever happened to it shows when it is read from or sent to."""
-        try:
-            if client.leaves_at:
-                self._linger(fd, client)
-            else:
-                self._exchange(fd, client)
-        except BlockingIOError:
-            # Nothing came after all, or there is no room now: what is sent next waits for its event.
-            self._watch(fd, client)
-        except BrokenAnswerError:
-            self._drop(fd, reset=True)
-        except OSError:  # it vanished
-            self._drop(fd)
-
-    def _exchange(self, fd: int, client: _Client) -> None:
-        connection = client.connection
-        if connection.wants_input:
-            connection.receive_data(client.socket.recv(RECEIVE_BYTES))
-        piece = connection.data_to_send()
-        if piece:
-            connection.bytes_sent(client.socket.send(piece))
-        if connection.finished:
-            self._take_leave(fd, client)
-        else:
-            self._watch(fd, client)
-
-    def _watch(self, fd: int, client: _Client) -> None:
-        events = select.POLLOUT if client.connection.wants_output else select.POLLIN
-        if events != client.events:
-            client.events = events
-            self._poll.modify(fd, events)
-
-    # Leaving
-
-    def _take_leave(self, fd: int, client: _Client) -> None:
-        """End the sending side, and wait a little for the client to end its own."""
-        if client.connection.client_ended:
-            self._drop(fd)
-            return
-        client.socket.shutdown(socket.SHUT_WR)
-        client.connection.close()
-        client.leaves_at = time.monotonic() + _LINGER_SECONDS
-        self._lingering[fd] = client
-        self._watch(fd, client)
-
-    def _linger(self, fd: int, client: _Client) -> None:
-        if not client.socket.recv(_LINGER_BYTES):
-            self._drop(fd)
-
-    def _drop(self, fd: int, reset: bool = False) -> None:
-        client = self._clients.pop(fd)
-        self._lingering.pop(fd, None)
-        self._poll.unregister(fd)
-        client.connection.close()
-        if reset:
-            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        client.socket.close()
-        if not self._accepting:
-            self._set_accepting(True)
-
-
-def _room_for_clients() -> int:
-    """Say how many clients this process has descriptors for."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit == resource.RLIM_INFINITY:
-        return sys.maxsize
-    free = limit - _RESERVED_DESCRIPTORS
-    return max(1, free // 2, free - _MOST_FILES)
+    def _look(self, now: float) -> None:
+        for _ in range(min(_LOOK_BATCH, len(self._to_look_at))):
+            peer = self._to_look_at.pop()
+            if peer.lingers_until or self.peers.get(peer.fd) is not peer:
+                continue
+            limit = peer.overdue(now, self.limits.seconds)
+            if limit is not None:
+                self.counters.note_overdue(limit)
+                peer.expire(limit)
+                self._strategy.expel(peer)
 
 
 if __name__ == "__main__":

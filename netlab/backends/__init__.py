@@ -7,6 +7,7 @@ Everything else (agent, predictor, matrix, reports) is the same over all of them
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast, runtime_checkable
 
@@ -44,6 +45,19 @@ class Channel(Protocol):
         """Close its standard input, and see to it that the program ends. Safe to repeat."""
 
 
+@dataclass(frozen=True)
+class Program:
+    """A program on a host.
+
+    Attributes:
+        argv: what runs it; `{tools}` is where its files are.
+        tools: the files that it needs and the host does not have: content by name.
+    """
+
+    argv: tuple[str, ...]
+    tools: Mapping[str, bytes] = field(default_factory=dict)
+
+
 class Runner(Protocol):
     """What runs programs on hosts: all that an agent needs."""
 
@@ -72,6 +86,17 @@ class Lab(Runner, Protocol):
     @property
     def topology(self) -> Topology:
         """The hosts and networks that are up."""
+
+    @property
+    def observers(self) -> tuple[str, ...]:
+        """The hosts that only dial: what listens on them is no part of the lab."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every router between the hosts is one of them."""
+
+    def hftp(self, host: str) -> Program:
+        """Return what runs the HFTP program on a host."""
 
     @property
     def engine(self) -> Engine | None:

@@ -21,8 +21,8 @@ class Service:
     Attributes:
         port: the TCP port.
         check: how an answer is recognised.
-        command: the argument vector, with `{python}`, `{address}`, `{port}`, `{data}` to be filled in; empty
-            where the service runs already.
+        command: the argument vector, with `{hftp}`, `{python}`, `{address}`, `{port}`, `{data}` to be filled
+            in; empty where the service runs already.
         v6only: arguments added for a bind that is IPv6 only.
         device: arguments added for a bind to a device, with `{device}` to be filled in.
     """
@@ -33,8 +33,14 @@ class Service:
     v6only: tuple[str, ...] = ()
     device: tuple[str, ...] = ()
 
-    def argv(self, bind: Bind, python: str) -> list[str]:
-        """Return the command for a bind; `{data}` stays, for the agent to fill in on the host."""
+    def argv(self, bind: Bind, python: str, hftp: tuple[str, ...]) -> list[str]:
+        """Return the command for a bind; `{data}` stays, for the agent to fill in on the host.
+
+        Args:
+            bind: where to listen.
+            python: the host's interpreter.
+            hftp: what runs the HFTP program there; takes the place of an argument that is just `{hftp}`.
+        """
         known = {
             "python": python,
             "address": bind.address,
@@ -46,7 +52,8 @@ class Service:
             *(self.v6only if bind.v6only else ()),
             *(self.device if bind.device else ()),
         ]
-        return [_fill(argument, known) for argument in template]
+        words = [word for argument in template for word in (hftp if argument == "{hftp}" else (argument,))]
+        return [_fill(word, known) for word in words]
 
 
 def _fill(argument: str, known: dict[str, str]) -> str:
@@ -175,6 +182,14 @@ class Experiment:
             for vantage in self.vantages:
                 for target in vantage.targets[bind.host]:
                     yield Dial(bind, vantage.name, vantage.host(bind), target)
+
+    def rounds(self) -> Iterator[tuple[Bind, ...]]:
+        """Yield the binds that are tried at the same time: a host runs one service after the other."""
+        left = list(self.binds)
+        while left:
+            now = {bind.host: bind for bind in reversed(left)}
+            yield tuple(bind for bind in left if now[bind.host] is bind)
+            left = [bind for bind in left if now[bind.host] is not bind]
 
     def only(self, selection: Selection) -> Experiment:
         """Return the experiment with a part of its matrix.

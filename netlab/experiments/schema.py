@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedBase
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -24,9 +24,19 @@ Path = tuple[str | int, ...]
 
 # RFC 1123, 2.1: letters, digits and hyphens; one label.
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$")]
+# Numbers and addresses look alike in YAML: 2001 is one, and `2001:db8::/32` the other.
+_Text = BeforeValidator(lambda value: _text(value))
+IPv4Prefix = Annotated[IPv4Network, Field(strict=False), _Text]
+IPv6Prefix = Annotated[IPv6Network, Field(strict=False), _Text]
 # A host's number becomes the last byte of its IPv4 addresses, and reads the same in its IPv6 addresses.
 Number = Annotated[int, Field(ge=1, le=254)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _text(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise PydanticCustomError("string_type", "a text")
+    return value
 
 
 class _Section(BaseModel):
@@ -53,8 +63,8 @@ def _unknown(key: object, allowed: list[str]) -> dict[str, Any]:
 class NetworkSection(_Section):
     """One network's prefixes."""
 
-    ipv4: Annotated[IPv4Network, Field(strict=False)] | None = None
-    ipv6: Annotated[IPv6Network, Field(strict=False)] | None = None
+    ipv4: IPv4Prefix | None = None
+    ipv6: IPv6Prefix | None = None
 
     @model_validator(mode="after")
     def _has_a_prefix(self) -> Self:
@@ -236,7 +246,10 @@ def read(name: str, text: str) -> Document:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise ExperimentError(name, line, "", f"not YAML: {error.problem or error.context}") from None
     except YAMLError as error:
-        raise ExperimentError(name, 0, "", f"not YAML: {' '.join(str(error).split())}") from None
+        raise ExperimentError(name, 0, "", f"not YAML: {_one_line(error)}") from None
+    except Exception as error:
+        # What a tag asks for (`!!int x`), or nesting beyond all measure, fails in the library as it may.
+        raise ExperimentError(name, 0, "", f"not YAML that can be read: {_one_line(error)}") from None
     try:
         experiment = _form(tree).model_validate(tree)
     except ValidationError as error:
@@ -249,6 +262,10 @@ def _form(tree: Any) -> type[ExperimentSection] | type[ComposeExperimentSection]
     return ComposeExperimentSection if in_containers else ExperimentSection
 
 
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def _from_pydantic(name: str, tree: Any, error: ValidationError) -> ExperimentError:
     """Turn the first of pydantic's errors into ours: the others often follow from it."""
     first = error.errors(include_url=False)[0]
@@ -257,7 +274,54 @@ def _from_pydantic(name: str, tree: Any, error: ValidationError) -> ExperimentEr
         path = (*path, first["ctx"]["key"])
     elif path and path[-1] == "[key]":
         path = path[:-1]
-    return _error(name, tree, path, first["msg"])
+    return _error(name, tree, path, _problem(first, whole=not path))
+
+
+# What is allowed, by the type of pydantic's error; in braces what pydantic says of it.
+_ALLOWED = {
+    "string_type": "a text",
+    "string_pattern_mismatch": "a name of letters, digits and hyphens, such as server-1 (RFC 1123)",
+    "list_type": "a list, such as [lan, back]",
+    "dict_type": "a mapping, such as {{key: value}}",
+    "model_type": "a mapping, such as {{key: value}}",
+    "model_attributes_type": "a mapping, such as {{key: value}}",
+    "too_short": "at least one",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le:g}",
+    "literal_error": "{expected}",
+    "ip_v4_network": "an IPv4 network, such as 198.18.1.0/24",
+    "ip_v6_network": 'an IPv6 network, such as "2001:db8:1::/64"',
+}
+
+
+def _problem(error: ErrorDetails, *, whole: bool) -> str:
+    """Say what is wrong, what is allowed, and what is there instead."""
+    kind = error["type"]
+    if kind == "missing":
+        return "is missing"
+    if kind not in _ALLOWED:
+        return error["msg"]
+    if whole:
+        return f"expected an experiment, with keys such as title and binds; got {_shown(error['input'])}"
+    return f"expected {_ALLOWED[kind].format(**error.get('ctx', {}))}; got {_shown(error['input'])}"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, (dict, list)):
+        kind = "mapping" if isinstance(value, dict) else "list"
+        return f"a {kind}" if value else f"an empty {kind}"
+    if not isinstance(value, (str, int, float)):
+        return f"a {type(value).__name__}"
+    text = repr(str(value)) if isinstance(value, str) else str(value).lower()
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def _error(name: str, tree: Any, path: Path, problem: str) -> ExperimentError:

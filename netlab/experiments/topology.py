@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_network
 
 from netlab.experiments.schema import (
     Document,
@@ -83,12 +83,27 @@ class _Description:
 
     def _place(self, path: Path, section: HostSection, number: int) -> _Place:
         for index, network in enumerate(section.networks):
-            self._known((*path, "networks", index), "network", network, self.networks)
+            here = (*path, "networks", index)
+            self._known(here, "network", network, self.networks)
+            if network in section.networks[:index]:
+                raise self.document.error(here, f"{network} is named twice: one interface is all there is")
+            self._check_fits(path, network, number)
         links = tuple(
             Link(f"eth{index}", network, _addresses(self.networks[network], number))
             for index, network in enumerate(section.networks)
         )
         return _Place(path, section, links)
+
+    def _check_fits(self, path: Path, network: str, number: int) -> None:
+        """Refuse a number that makes no host's address of a network, as 11 does not of a /29."""
+        said = self.networks[network]
+        for prefix, own in zip((said.ipv4, said.ipv6), _numbered(said, number), strict=True):
+            if prefix is None or own is None:
+                continue
+            ends = (prefix.network_address, prefix.broadcast_address if prefix.version == 4 else None)
+            if own not in prefix or own in ends:
+                problem = f"{number} would be {own}, which is no host's address in {prefix} ({network})"
+                raise self.document.error((*path, "number"), problem)
 
     def _check_numbers(self) -> None:
         taken: dict[IPAddress, str] = {}
@@ -158,14 +173,22 @@ class _Description:
         check_known(self.document, path, kind, name, known)
 
 
-def _addresses(network: Network, number: int) -> tuple[IPInterface, ...]:
+def _numbered(network: Network, number: int) -> tuple[IPv4Address | None, IPv6Address | None]:
     """Return a host's addresses on a network: number 11 ends in .11 and in ::11, decimal digits in both."""
+    ipv4, ipv6 = network.ipv4, network.ipv6
+    return (
+        ipv4.network_address + number if ipv4 is not None else None,
+        ipv6.network_address + int(str(number), 16) if ipv6 is not None else None,
+    )
+
+
+def _addresses(network: Network, number: int) -> tuple[IPInterface, ...]:
     addresses: list[IPInterface] = []
-    if network.ipv4 is not None:
-        addresses.append(IPv4Interface((network.ipv4.network_address + number, network.ipv4.prefixlen)))
-    if network.ipv6 is not None:
-        digits = int(str(number), 16)
-        addresses.append(IPv6Interface((network.ipv6.network_address + digits, network.ipv6.prefixlen)))
+    ipv4, ipv6 = _numbered(network, number)
+    if network.ipv4 is not None and ipv4 is not None:
+        addresses.append(IPv4Interface((ipv4, network.ipv4.prefixlen)))
+    if network.ipv6 is not None and ipv6 is not None:
+        addresses.append(IPv6Interface((ipv6, network.ipv6.prefixlen)))
     return tuple(addresses)
 
 

@@ -14,7 +14,7 @@ from netlab.facts import Engine, Facts, RouteEntry
 from netlab.model import IPAddress, Link, Outcome, Prediction, Step, Topology, Verdict
 from netlab.predict.arrival import Drop, answers_for, forwards, loopback_from_outside, unwelcome_source
 from netlab.predict.publishing import kept_apart
-from netlab.predict.routing import LIMITED_BROADCAST, REJECTS, is_local, lookup
+from netlab.predict.routing import LIMITED_BROADCAST, REJECTS, interface_of, is_local, lookup
 from netlab.predict.sources import ipv4_on, ipv6_for, source_address
 
 # RFC 9293 asks for no limit; RFC 1700's default TTL, which Linux uses (IPDEFTTL).
@@ -71,11 +71,13 @@ class View:
         topology: for the networks that join the hosts' interfaces. One that it does not name is told by its
             addresses.
         engine: what a container engine adds, where one made the networks.
+        complete: whether every router is among the hosts; otherwise, one that is not is taken to do its work.
     """
 
     facts: Mapping[str, Facts]
     topology: Topology
     engine: Engine | None = None
+    complete: bool = True
     _network: dict[tuple[str, str], str] = field(init=False, repr=False)
     _attached: dict[str, list[tuple[str, str]]] = field(init=False, repr=False)
 
@@ -223,6 +225,8 @@ class _Packet:
         for ttl in range(_TTL, 0, -1):
             neighbour = self._neighbour(host, way)
             if neighbour is None:
+                neighbour = self._beyond(host, way)
+            if neighbour is None:
                 return self._nobody_answers(host, arrival, way)
             host, arrival = neighbour
             met = self._arrive(host, arrival, ttl)
@@ -285,6 +289,18 @@ class _Packet:
         if found is not None and sender is not None:
             self._learnt[*found, sender] = host, device
         return found
+
+    def _beyond(self, host: str, way: RouteEntry) -> tuple[str, str] | None:
+        """Return where a router that is none of the hosts is taken to lead to: the host with the address."""
+        if self.view.complete or way.gateway is None:
+            return None
+        for other, facts in self.view.facts.items():
+            device = interface_of(facts, self.destination)
+            if other != host and device is not None and not self.destination.is_loopback:
+                text = f"{way.gateway} is not among the machines: it is taken to pass the packet on"
+                self._note("forward", host, text, f"routes of {host}")
+                return other, device
+        return None
 
     def _sender(self, host: str, device: str, hop: IPAddress) -> IPAddress | None:
         """Return the address that a host gives as its own in ARP: the packet's source, if that is its own."""

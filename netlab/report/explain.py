@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from netlab.model import Cell
+from netlab.report.suspicion import suspicion
 from netlab.report.symbols import mark_of
 
 
@@ -21,8 +24,15 @@ def explanation(cell: Cell) -> RenderableType:
         _steps(cell),
         "",
         *(Text(f" {line}", style="dim") for line in cell.observation.evidence),
-        *([Text(f" To open it: {cell.prediction.remedy}.")] if cell.prediction.remedy else []),
+        *(Text(f" {line}") for line in _conclusions(cell)),
     )
+
+
+def _conclusions(cell: Cell) -> Iterator[str]:
+    if cell.prediction.remedy:
+        yield f"To open it: {cell.prediction.remedy}."
+    if not cell.agrees and (why := suspicion(cell)):
+        yield f"What may be in between: {why}."
 
 
 def _compared(cell: Cell) -> Text:
@@ -38,8 +48,8 @@ def _steps(cell: Cell) -> Table:
     table.add_column(justify="right", style="dim")
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
-    table.add_column()
-    table.add_column(style="dim")
+    table.add_column(overflow="fold")  # rich would cut a long address off
+    table.add_column(overflow="fold", style="dim")
     for number, step in enumerate(cell.prediction.reason, start=1):
         table.add_row(f" {number}", step.kind, step.host, step.text, step.rests_on)
     return table

@@ -14,6 +14,7 @@ from rich.text import Text
 from netlab.experiments.plan import Vantage
 from netlab.matrix import Matrix
 from netlab.model import Cell
+from netlab.report.suspicion import suspicion
 from netlab.report.symbols import DISAGREES, MARKS, NOT_MEASURED, mark_of
 from netlab.report.words import constants, differences, refusal
 
@@ -49,7 +50,8 @@ def summary(matrix: Matrix) -> str:
     measured = len(matrix.cells) - len(matrix.not_measured)
     agreeing = measured - len(matrix.disagreements)
     rows = len(matrix.experiment.binds)
-    size = f"{rows} binds x {len(matrix.cells) // rows} cells"
+    each, irregular = divmod(len(matrix.cells), rows)
+    size = f"{rows} binds, {len(matrix.cells)} cells" if irregular else f"{rows} binds x {each} cells"
     where = f"{matrix.experiment.name} on {matrix.backend}, Linux {matrix.kernel}"
     return f"{where}: {size}, {measured} measured, {agreeing} as predicted, {matrix.seconds:.1f} s"
 
@@ -95,8 +97,8 @@ def grid(matrix: Matrix, *, ascii_only: bool = False) -> Table:
 
 
 def _titles(vantage: Vantage) -> tuple[str, ...]:
-    """Return the names of the vantage's targets; they are the same for every bind's host."""
-    return tuple(target.name for target in next(iter(vantage.targets.values())))
+    """Return the names of the vantage's targets, of whichever bind's host they are."""
+    return tuple(dict.fromkeys(target.name for targets in vantage.targets.values() for target in targets))
 
 
 def _letters(matrix: Matrix) -> dict[str, str]:
@@ -108,8 +110,9 @@ def _block(matrix: Matrix, vantage: Vantage, letters: dict[str, str], *, ascii_o
     columns = Table.grid()
     columns.add_row(*(Text(f"{letters.get(title, '?')} ", style="dim") for title in _titles(vantage)))
     for bind in matrix.experiment.binds:
-        cells = [cell for cell in matrix.cells if cell.bind == bind and cell.vantage == vantage.name]
-        columns.add_row(*(_cell(cell, ascii_only=ascii_only) for cell in cells))
+        row = [cell for cell in matrix.cells if cell.bind == bind and cell.vantage == vantage.name]
+        cells = {cell.target.name: _cell(cell, ascii_only=ascii_only) for cell in row}
+        columns.add_row(*(cells.get(title, Text("  ")) for title in _titles(vantage)))
     block = Table.grid()
     block.add_row(Text(vantage.name, style="bold"))
     block.add_row(columns)
@@ -155,7 +158,8 @@ def _troubles(matrix: Matrix) -> Iterable[RenderableType]:
     """Yield what keeps the run from being a success: cells that disagree, cells that were not measured."""
     for cell in matrix.disagreements:
         said, seen = cell.prediction.outcome, cell.observation.outcome
-        yield Text(f"{_name(cell)}: predicted {said}, observed {seen}", style="bold red")
+        why = f": {suspicion(cell)}" if suspicion(cell) else ""
+        yield Text(f"{_name(cell)}: predicted {said}, observed {seen}{why}", style="bold red")
     for why in dict.fromkeys(cell.observation.not_measured for cell in matrix.not_measured):
         cells = [cell for cell in matrix.not_measured if cell.observation.not_measured == why]
         more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""

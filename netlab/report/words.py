@@ -61,7 +61,7 @@ def refusal(matrix: Matrix) -> list[str]:
 
 def _about(matrix: Matrix, bind: Bind, same: dict[Column, Cell]) -> Iterable[str]:
     cells = [cell for cell in matrix.cells if cell.bind == bind]
-    facts = matrix.facts[bind.host]
+    facts = matrix.facts_of(bind)
     listeners = [listener for listener in facts.listeners if listener.port == matrix.experiment.service.port]
     if not listeners:
         yield f"The server can't listen: {_decisive(cells[0]).text}."

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hftp import strategies
 from tests.hftp.serving import RunningServer, running_server
 
 if TYPE_CHECKING:
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HUGE_BYTES = 10 << 30
+
+STRATEGIES = [name for name in strategies.NAMES if name != "epoll" or hasattr(select, "epoll")]
 
 
 def make_data(path: Path) -> Path:
@@ -32,8 +36,15 @@ def data(tmp_path: Path) -> Path:
     return make_data(tmp_path / "data")
 
 
-@pytest.fixture
-def server(data: Path) -> Iterator[RunningServer]:
-    """A server; after the test nothing of its clients may be left, and it must end well."""
-    with running_server(data) as server:
+@pytest.fixture(params=STRATEGIES)
+def server(data: Path, request: pytest.FixtureRequest) -> Iterator[RunningServer]:
+    """A server of each strategy; after the test nothing of its clients may be left, and it must end well."""
+    with running_server(data, "--strategy", request.param) as server:
+        yield server
+
+
+@pytest.fixture(params=[name for name in STRATEGIES if name != "sequential"])
+def concurrent_server(data: Path, request: pytest.FixtureRequest) -> Iterator[RunningServer]:
+    """A server of each strategy that attends several clients at once."""
+    with running_server(data, "--strategy", request.param) as server:
         yield server

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -86,6 +87,14 @@ def reset(sock: socket.socket) -> None:
     sock.close()
 
 
+def _proportional_kib(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (ProcessLookupError, FileNotFoundError):  # a child that has just ended
+        return 0
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
 class RunningServer:
     """A server process, serving a directory on a free port of 127.0.0.1."""
 
@@ -100,13 +109,30 @@ class RunningServer:
             text=True,
         )
         self.pid = self.process.pid
+        self.says = ""  # what it may write to standard error, as a regular expression
+        try:
+            self._wait_ready()
+        except BaseException:
+            self.process.kill()
+            self.process.communicate()
+            raise
+
+    def _wait_ready(self) -> None:
         assert self.process.stdout is not None
         self.first_line = self.process.stdout.readline()
         address = self.first_line.removeprefix("listening on ").split(" ")[0].strip()
         self.host, _, port = address.rpartition(":")
         self.host = self.host.strip("[]")
         self.port = int(port)
-        self.descriptors_at_rest = open_descriptors(self.pid)
+        assert self.ask(b"help\r\n").startswith(b"0 OK\r\n")
+        # It has opened all that it will, and the descriptor of this client is closed.
+        seen: list[set[str]] = []
+        wait_until(lambda: self._is_at_rest(seen), "descriptors don't change")
+        self.descriptors_at_rest = seen[-1]
+
+    def _is_at_rest(self, seen: list[set[str]]) -> bool:
+        seen.append(open_descriptors(self.pid))
+        return len(seen) > 3 and all(descriptors == seen[-1] for descriptors in seen[-3:])
 
     def connect(self, receive_buffer_bytes: int | None = None) -> socket.socket:
         """Connect, perhaps as a client that takes little at a time."""
@@ -129,8 +155,8 @@ class RunningServer:
             return receive_all(sock)
 
     def resident_kib(self) -> int:
-        """Tell how much memory the process has."""
-        return self._status("VmRSS")
+        """Tell how much memory the process and its children have; what they share counts once."""
+        return sum(map(_proportional_kib, [self.pid, *self.children()]))
 
     def threads(self) -> int:
         """Count the process's threads."""
@@ -140,6 +166,10 @@ class RunningServer:
         """Tell how long the process has computed."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def children(self) -> list[int]:
+        """List the processes that the process has started."""
+        return list(map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()))
 
     def _status(self, key: str) -> int:
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
@@ -152,7 +182,8 @@ class RunningServer:
             lambda: open_descriptors(self.pid) == self.descriptors_at_rest,
             f"descriptors {open_descriptors(self.pid)} are {self.descriptors_at_rest}",
         )
-        assert self.threads() == 1
+        wait_until(lambda: self.threads() == 1, "no thread is left")
+        wait_until(lambda: not self.children(), "no process is left")
 
     def stop(self) -> tuple[int, str]:
         """Stop with SIGTERM; give the exit code and what it wrote to standard error."""
@@ -171,7 +202,9 @@ def running_server(
         yield server
         if server.process.poll() is None:
             server.check_nothing_is_left()
-            assert server.stop() == (0, "")
+            code, errors = server.stop()
+            assert code == 0
+            assert re.fullmatch(server.says, errors), errors
     finally:
         server.process.kill()
         server.process.communicate()

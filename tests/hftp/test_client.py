@@ -165,8 +165,7 @@ def test_a_connection_that_opens_and_dies_is_explained() -> None:
 
 def test_a_server_that_says_nothing_times_out() -> None:
     with saying(b"", then=wait_for_end) as client, pytest.raises(hftp.AnswerTimeoutError, match=r"0\.1 s"):
-        client._socket.settimeout(0.1)
-        client.timeout_s = 0.1
+        client._wire.timeout_s = 0.1
         client.size("f")
 
 

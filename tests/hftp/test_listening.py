@@ -31,7 +31,7 @@ needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1"
 def listen(*hosts: str, **options: bool) -> list[str]:
     """Listen on hosts with one free port; describe the sockets, without the port."""
     places = [place for host in hosts for place in find_places(host, 0, **options)]  # type: ignore[arg-type]
-    sockets = open_listeners(places)
+    (sockets,) = open_listeners(places)
     try:
         assert len({sock.getsockname()[1] for sock in sockets}) == 1
         return [re.sub(r":\d+( |$)", r"\1", describe_listener(sock)) for sock in sockets]
@@ -64,7 +64,7 @@ def test_an_address_given_twice_is_listened_on_once() -> None:
 def test_the_ipv6_wildcard_says_whether_it_takes_ipv4(v6only: bool, remark: str) -> None:
     """On the device lo, so that nobody else reaches it."""
     try:
-        (sock,) = open_listeners(find_places("::", 0, v6only=v6only, device="lo"))
+        ((sock,),) = open_listeners(find_places("::", 0, v6only=v6only, device="lo"))
     except DevicePermissionError as error:
         pytest.skip(str(error))
     with sock:
@@ -121,7 +121,7 @@ def test_the_own_listener_on_the_ipv6_wildcard_is_known_as_the_cause() -> None:
 def test_the_device_is_said() -> None:
     place = Place(socket.AF_INET, ("127.0.0.1", 0), device="lo")
     try:
-        (sock,) = open_listeners([place])
+        ((sock,),) = open_listeners([place])
     except DevicePermissionError as error:
         pytest.skip(str(error))
     with sock:

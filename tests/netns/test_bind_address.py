@@ -78,7 +78,7 @@ def silent(phase: str, done: int, total: int) -> None:
 
 def measured(draft: Draft, progress: Callable[[str, int, int], None] = silent) -> Matrix:
     try:
-        return run(draft, "netns", NetnsLab, progress)
+        return run(draft, "netns", NetnsLab(draft.lab), progress)
     except BackendUnavailableError as error:
         unavailable("netns", str(error))
 
@@ -138,7 +138,7 @@ def test_following_the_remedy_opens_the_cell(matrix: Matrix) -> None:
 
 
 def test_the_facts_are_those_of_the_hosts(matrix: Matrix) -> None:
-    facts = matrix.facts["server-lan"]
+    facts = matrix.facts["lan-ipv4"]["server-lan"]
     assert facts.hostname == "server-lan"
     assert next(own.ip for i in facts.interfaces for own in i.addresses if i.name == "eth0") == ip_address(
         "198.18.1.18"
@@ -280,18 +280,17 @@ def run_with(
     between: Callable[[WatchedLab], None], *binds: str, phase: str = READ, draft: Draft | None = None
 ) -> Matrix:
     """Run the experiment; when a phase is over, do something to the lab."""
-    labs: list[WatchedLab] = []
 
-    def bring_up(topology: Topology) -> WatchedLab:
-        labs.append(WatchedLab(topology))
-        return labs[0]
+    wanted = (draft or load("bind-address")).only(Selection(binds))
+    assert isinstance(wanted.lab, Topology)
+    lab = WatchedLab(wanted.lab)
 
     def progress(name: str, done: int, total: int) -> None:
         if name == phase and done == total:
-            between(labs[0])
+            between(lab)
 
     try:
-        return run((draft or load("bind-address")).only(Selection(binds)), "netns", bring_up, progress)  # type: ignore[arg-type]
+        return run(wanted, "netns", lab, progress)
     except BackendUnavailableError as error:
         unavailable("netns", str(error))
 

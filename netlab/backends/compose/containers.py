@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from netlab.backends import Program
 from netlab.backends.compose.engine import Engine
 from netlab.backends.compose.project import Project
 from netlab.backends.compose.sidecar import SidecarChannel, start_sidecar
@@ -32,6 +33,18 @@ class Containers:
     def engine(self) -> EngineFacts:
         """What the engine adds to the network."""
         return self._project.engine
+
+    @property
+    def observers(self) -> tuple[str, ...]:
+        """The engine's own machine, unless a container shares its network."""
+        return () if self.engine.sharing else (self.engine.host,)
+
+    # The engine's machine is the only router.
+    complete = True
+
+    def hftp(self, host: str) -> Program:
+        """Return the HFTP program of the sidecars' image."""
+        return Program(("hftp",))
 
     def python(self, host: str) -> str:
         """Return the Python of the sidecars' image; the host's own image is not asked for one."""

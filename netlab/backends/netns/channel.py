@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from netlab.backends.lines import Lines
 from netlab.backends.netns.follower import Follower
 from netlab.errors import LabError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _READ_BYTES = 1 << 16  # a pipe's capacity: pipe(7)
-_LINE_MAX_BYTES = 16 << 20  # an agent's longest line is its facts, some 100 KiB
 _START_WITHIN_S = 30.0
 _SEND_WITHIN_S = 30.0
 _GRACE_S = 1.0  # between SIGTERM and SIGKILL
@@ -50,8 +50,8 @@ class PipeChannel:
         self._name, self._stdin, self._stdout = name, stdin, stdout
         self._kill, self._forget = kill, forget
         self._pid = 0
-        self._received = bytearray()
-        self._at_end = self._closed = False
+        self._lines = Lines(name, self._read)
+        self._closed = False
         self._writing, self._reading = threading.Lock(), threading.Lock()
         os.set_blocking(stdin, False)
         self._follower = Follower(name, stderr, status)
@@ -86,17 +86,8 @@ class PipeChannel:
             TimeoutError: no whole line came within `timeout_s` seconds.
             LabError: a line has no end.
         """
-        deadline = time.monotonic() + timeout_s
-        searched = 0
         with self._reading:
-            while (newline := self._received.find(b"\n", searched)) < 0 and not self._at_end:
-                searched = len(self._received)
-                self._read_on(deadline)
-            # At the end, what is left is the last line, though no newline closes it.
-            length = newline + 1 if newline >= 0 else len(self._received)
-            line = bytes(self._received[:length])
-            del self._received[:length]
-            return line
+            return self._lines.readline(timeout_s)
 
     def wait(self, timeout_s: float) -> int:
         """Wait for the program's end: return its exit code, or minus the number of the signal that ended it.
@@ -112,7 +103,7 @@ class PipeChannel:
 
     def diagnostics(self) -> str:
         """Return what the program wrote to standard error so far (the last 4 KiB)."""
-        if self._at_end:
+        if self._lines.at_end:
             self._follower.join(_GRACE_S)  # its last words are still on their way
         return self._follower.tail().decode(errors="replace")
 
@@ -130,7 +121,7 @@ class PipeChannel:
         with self._writing, self._reading:
             if self._closed:
                 return
-            self._closed = self._at_end = True
+            self._closed = self._lines.at_end = True
             os.close(self._stdin)
             os.close(self._stdout)
         # A process that made itself a session of its own may live on, and have the pipe, until the lab's end.
@@ -144,14 +135,10 @@ class PipeChannel:
             return True
         return False
 
-    def _read_on(self, deadline: float) -> None:
-        if len(self._received) > _LINE_MAX_BYTES:
-            raise LabError(f"{self._name}: wrote a line of more than {_LINE_MAX_BYTES >> 20} MiB")
+    def _read(self, deadline: float) -> bytes:
         if not _is_ready(self._stdout, select.POLLIN, deadline):
             raise TimeoutError(f"{self._name}: no answer in time")
-        chunk = os.read(self._stdout, _READ_BYTES)
-        self._received += chunk
-        self._at_end = not chunk
+        return os.read(self._stdout, _READ_BYTES)
 
     def _write(self, rest: memoryview, deadline: float) -> int:
         if self._closed:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from netlab.backends import Program
 from netlab.backends.netns import wire
 from netlab.backends.netns.channel import PipeChannel
 from netlab.backends.netns.launch import InitProcess
@@ -48,6 +49,13 @@ class NetnsLab:
     def topology(self) -> Topology:
         """The hosts and networks, as asked for."""
         return self._topology
+
+    complete = True
+    observers = ()
+
+    def hftp(self, host: str) -> Program:
+        """Return the HFTP program of this very installation, which the hosts see, too."""
+        return Program((sys.executable, "-m", "hftp"))
 
     @property
     def engine(self) -> None:

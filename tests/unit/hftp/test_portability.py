@@ -11,7 +11,7 @@ import pytest
 import hftp
 from tests.hftp.serving import python
 
-SOURCES = sorted(Path(hftp.__file__).parent.glob("*.py"))
+SOURCES = sorted(Path(hftp.__file__).parent.rglob("*.py"))
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
@@ -27,14 +27,16 @@ def test_only_the_standard_library_is_imported(source: Path) -> None:
             imported |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             imported.add((node.module or "").partition(".")[0])
-    assert imported <= sys.stdlib_module_names | {"hftp"}
+    allowed = sys.stdlib_module_names | {"hftp"}
+    # Looked for when base64 is first asked for, and done without.
+    assert imported <= (allowed | {"pybase64"} if source.name == "fast.py" else allowed)
 
 
 def test_a_server_imports_nothing_slow() -> None:
     """Thirteen servers are started in one experiment. Importing typing alone takes as long as all of this."""
     line = "import sys; from hftp.cli import main; main(['serve', '-d', '/nonexistent']); print(*sys.modules)"
     loaded = set(python("-c", line).stdout.split())
-    assert "hftp.server" in loaded
+    assert "hftp.files" in loaded
     assert not loaded & {
         "typing",
         "asyncio",

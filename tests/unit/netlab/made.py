@@ -183,4 +183,4 @@ def matrix(**changed: Outcome | None) -> Matrix:
         name: facts(interface("eth0", f"{ADDRESSES[name]}/24"), listeners=(listener(listening[name]),))
         for name in ADDRESSES
     }
-    return Matrix(experiment, "netns", known, tuple(cells), 1.234)
+    return Matrix(experiment, "netns", {bind.name: known for bind in experiment.binds}, tuple(cells), 1.234)

@@ -1,0 +1,69 @@
+"""A thread for each client.
+
+Each waits for its own client only, so that the code of one client reads from top to bottom. What it
+costs: a stack a client, a switch between threads an event, and care with whatever threads share. Here
+they share nothing that changes: a thread touches only its own peer, and the server's thread closes it.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from collections import deque
+from contextlib import suppress
+
+from hftp.stop import WAKE
+from hftp.strategies.poll import Poll
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hftp.peer import Peer
+
+
+class Threads(Poll):
+    """Attends each client in a thread. The server's own thread only accepts and keeps time."""
+
+    # Each takes 10 KiB and more, and a place among the system's processes.
+    most_clients = 4096
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._done: deque[Peer] = deque()
+
+    def welcome(self, peer: Peer) -> None:
+        """Start a thread for a client."""
+        try:
+            threading.Thread(target=self._attend_alone, args=(peer,), daemon=True).start()
+        except RuntimeError:  # the system has no more threads
+            self.server.leave(peer)
+
+    def _attend_alone(self, peer: Peer) -> None:
+        waiter = select.poll()
+        while peer.wants:
+            waiter.register(peer.fd, peer.wants)
+            waiter.poll()
+            peer.turn()
+            if peer.lingers_until:  # the server's thread ends that
+                self.server.stop.ask(WAKE)
+        self._done.append(peer)
+        self.server.stop.ask(WAKE)
+
+    def reap(self) -> None:
+        """Close the peers whose threads have ended."""
+        while self._done:
+            self.server.leave(self._done.popleft())
+
+    def farewell(self, peer: Peer) -> None:
+        """Nothing: poll() does not know it."""
+
+    def expel(self, peer: Peer) -> None:
+        """Wake its thread, which finds the connection ended."""
+        with suppress(OSError):
+            peer.socket.shutdown(socket.SHUT_RDWR)
+
+    def ask_to_leave(self, peer: Peer) -> None:
+        """Let its thread find that the client sends nothing more: what it has asked is still answered."""
+        peer.connection.stop()
+        with suppress(OSError):
+            peer.socket.shutdown(socket.SHUT_RD)

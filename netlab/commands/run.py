@@ -1,0 +1,128 @@
+"""The command `netlab run`."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from netlab.commands.console import ascii_only, check_writable, open_console, progress_bar, write
+from netlab.commands.labs import inventory_options, machines, tell_failures
+from netlab.errors import ExitCode
+
+if TYPE_CHECKING:
+    from netlab.backends import Lab
+    from netlab.matrix import Matrix
+    from netlab.measure import Progress
+    from netlab.run import AnyDraft
+
+# The SVG's width in characters: what a README still shows at a readable size.
+_PICTURE_COLUMNS = 100
+
+
+@click.command()
+@click.argument("experiment", default="bind-address")
+@click.option(
+    "--backend", default="netns", show_default=True, help="netns, compose, ssh; auto: compose or netns."
+)
+@click.option("--bind", "binds", multiple=True, metavar="BIND", help="Only this row. Repeatable.")
+@click.option(
+    "--from", "vantages", multiple=True, metavar="VANTAGE", help="Only who dials from here. Repeatable."
+)
+@click.option("--explain", nargs=3, metavar="BIND VANTAGE TARGET", help="Explain one cell, step by step.")
+@inventory_options
+@click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON; - is standard output.")
+@click.option("--svg", "svg_file", metavar="FILE", help="Write the screen as a picture.")
+def run(
+    experiment: str,
+    backend: str,
+    binds: tuple[str, ...],
+    vantages: tuple[str, ...],
+    explain: tuple[str, str, str] | None,
+    inventory: str | None,
+    accept_new: bool,
+    json_file: str | None,
+    svg_file: str | None,
+) -> ExitCode:
+    """Run an EXPERIMENT: predict every cell of its matrix, dial, compare.
+
+    EXPERIMENT is the name of one that comes with netlab (bind-address) or a YAML file. With an inventory it
+    runs on real machines: those that serve try every bind, one after the other.
+
+    Exit code: 0 every cell was measured and is as predicted; 1 one is not as predicted; 2 a wrong option or
+    file; 3 a cell was not measured, or a machine could not be used; 4 the backend does not work here.
+    """
+    from netlab.experiments.plan import Selection
+    from netlab.run import run as run_experiment
+
+    if explain and (binds or vantages):
+        raise click.UsageError("--explain names one cell: it goes without --bind and --from")
+    if inventory and backend not in ("ssh", "netns"):
+        raise click.UsageError(f"an inventory's machines are reached with --backend ssh, not {backend}")
+    for file in (json_file, svg_file):
+        check_writable(file)
+    selection = Selection(*((name,) for name in explain)) if explain else Selection(binds, vantages)
+    with progress_bar() as progress:
+        if inventory or backend == "ssh":
+            backend, lab, draft = _on_machines(inventory, accept_new, progress)
+        else:
+            backend, lab, draft = _in_a_lab(experiment, backend)
+        matrix = run_experiment(draft.only(selection), backend, lab, progress)
+    tell_failures(lab)
+    _show(matrix, explain=bool(explain), talk=json_file == "-")
+    if json_file is not None:
+        _write_json(matrix, json_file)
+    if svg_file is not None:
+        _write_svg(matrix, svg_file)
+    return matrix.exit_code or (ExitCode.NOT_MEASURED if getattr(lab, "failures", None) else ExitCode.OK)
+
+
+def _in_a_lab(experiment: str, backend: str) -> tuple[str, Lab, AnyDraft]:
+    """Return a lab that a backend makes for an experiment; `auto` leaves it to netlab which."""
+    from netlab import backends
+    from netlab.experiments import load
+
+    if backend == backends.AUTO:
+        backend, why = backends.choose()
+        click.echo(f"backend {backend}: {why}", err=True)
+    factory = backends.backend(backend)
+    draft = load(experiment, backend)
+    return backend, factory(draft.lab), draft
+
+
+def _on_machines(inventory: str | None, accept_new: bool, progress: Progress) -> tuple[str, Lab, AnyDraft]:
+    from netlab.experiments.machines import MachinesDraft
+
+    lab = machines(inventory, accept_new, progress)
+    serving = lab.inventory.serving
+    servers = tuple(machine.name for machine in lab.inventory.named(serving.hosts))
+    return "ssh", lab, MachinesDraft(servers, serving.port)
+
+
+def _show(matrix: Matrix, *, explain: bool, talk: bool) -> None:
+    from netlab.report.explain import explanation
+    from netlab.report.screen import screen
+
+    console = open_console(to_stderr=talk)
+    whole = screen(matrix, ascii_only=ascii_only(console))
+    console.print(explanation(matrix.cells[0]) if explain else whole)
+
+
+def _write_json(matrix: Matrix, file: str) -> None:
+    from netlab.report.record import record
+
+    write(file, json.dumps(record(matrix), indent=1) + "\n")
+
+
+def _write_svg(matrix: Matrix, file: str) -> None:
+    from rich.console import Console
+    from rich.padding import Padding
+
+    from netlab.report.screen import screen
+
+    console = Console(record=True, width=_PICTURE_COLUMNS, file=io.StringIO(), highlight=False)
+    # Viewers without the SVG's font draw wider letters: a margin keeps the last ones in the picture.
+    console.print(Padding(screen(matrix), (0, 2, 0, 0)))
+    write(file, console.export_svg(title=f"netlab run {matrix.experiment.name}"))
