@@ -72,7 +72,8 @@ def key(cell: Cell) -> Key:
 def matrix(engine: Engine, images: tuple[str, str]) -> Iterator[Matrix]:
     """The whole of it; before and after, the engine has the same."""
     before = holdings(engine)
-    yield run(load("bind-address", "compose"), "compose", ComposeLab, silent)
+    draft = load("bind-address", "compose")
+    yield run(draft, "compose", ComposeLab(draft.lab), silent)
     assert holdings(engine) - before == set()
 
 
@@ -92,8 +93,9 @@ def test_a_run_takes_less_than_15_seconds(matrix: Matrix) -> None:
 
 def test_cells_that_exist_on_both_backends_are_the_same_on_both(matrix: Matrix) -> None:
     """But for the resolver's error: the engine's resolver fails where the lab's knows that there is none."""
+    draft = load("bind-address")
     try:
-        other = run(load("bind-address"), "netns", NetnsLab, silent)
+        other = run(draft, "netns", NetnsLab(draft.lab), silent)
     except BackendUnavailableError as error:
         unavailable("netns", str(error))
 

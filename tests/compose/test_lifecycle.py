@@ -192,6 +192,32 @@ def test_after_sigkill_at_any_moment_ls_shows_the_run_and_down_removes_it(
     assert holdings(engine) - before == set()
 
 
+def test_labels_that_others_wrote_make_netlab_remove_nothing_of_theirs(
+    engine: Engine, before: Holdings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A container that says it is a run's is removed when that run is named, but no directory with it."""
+    written = {
+        "../../etc": str(tmp_path),
+        "0123abcd": str(tmp_path),
+    }
+    names = [
+        engine("create", "--label", f"netlab.run={run}", "--label", f"netlab.directory={path}", "hftp-client")
+        for run, path in written.items()
+    ]
+    try:
+        assert main(["ls"]) == 0
+        shown = capsys.readouterr().out
+        assert "etc" not in shown
+        assert "0123abcd: left behind: 1 container\n" in shown
+        assert main(["down", "0123abcd"]) == 0
+        assert capsys.readouterr().out == "0123abcd: removed\n"
+        assert tmp_path.is_dir()
+        assert engine.run("inspect", names[0]).returncode == 0
+    finally:
+        engine.run("rm", "--force", *names)
+    assert holdings(engine) - before == set()
+
+
 def test_down_refuses_a_run_that_is_not_there(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["down", "01234567"]) == ExitCode.USAGE
     assert "there is no run 01234567" in capsys.readouterr().err
@@ -225,7 +251,7 @@ def test_where_a_port_or_the_addresses_are_taken_the_run_moves_on(
     assert holdings(engine) - before == set()
 
 
-def test_a_port_that_is_taken_is_named(engine: Engine, experiment: Path, before: Holdings, by: str) -> None:
+def test_a_port_that_is_taken_is_named(engine: Engine, experiment: Path, before: Holdings) -> None:
     change(experiment, "${NETLAB_PORTS:-195}11", "19999")
     with listening(engine, 19999):
         code, complaint = run_small(engine, experiment)
@@ -250,7 +276,7 @@ def test_addresses_that_are_taken_are_said_to_be(engine: Engine, experiment: Pat
 def test_an_unhealthy_service_is_told_with_its_last_lines(
     engine: Engine, experiment: Path, before: Holdings
 ) -> None:
-    check = '{test: [CMD, sh, -c, "echo not well; false"], interval: 100ms, retries: 1, start_period: 0s}'
+    check = '{test: [CMD, sh, -c, "echo not well; false"], interval: 100ms, retries: 1, start_period: 1ms}'
     server = (
         'command: [sh, -c, "echo starting; echo no such disk >&2; exec sleep 60"]\n    stop_signal: SIGKILL'
     )

@@ -233,7 +233,7 @@ def _leftover(run: str, holdings: Iterable[_Holding]) -> Leftover:
     directory = said.get(DIRECTORY_LABEL, "")
     return Leftover(
         run=run,
-        owner=_owner(said.get(OWNER_LABEL, "")),
+        owner=read_owner(said.get(OWNER_LABEL, "")),
         containers=tuple(named["container"]),
         networks=tuple(named["network"]),
         volumes=tuple(named["volume"]),
@@ -241,7 +241,8 @@ def _leftover(run: str, holdings: Iterable[_Holding]) -> Leftover:
     )
 
 
-def _owner(said: str) -> Owner | None:
+def read_owner(said: str) -> Owner | None:
+    """Return the owner that a label names; None where it names none."""
     found = _OWNER.fullmatch(said)
     return Owner(int(found[1]), int(found[2]), found[3]) if found else None
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 # What is said before the reason, and says nothing.
 _PREFIXES = re.compile(
-    r"^(Error response from daemon: |Error |failed to create network \S+: |dependency failed to start: "
+    r"^(Error response from daemon: |Error starting userland proxy: |failed to create network \S+: |dependency failed to start: "
     r"|failed to set up container networking: "
     r"|driver failed programming external connectivity on endpoint \S+ \([0-9a-f]+\): )"
 )
