@@ -108,7 +108,7 @@ class Watch:
 
     Args:
         pid: of the process.
-        pss_after_s: from when on the division of shared memory is read, too, in seconds: reading it takes time.
+        pss_after_s: from when on the division of shared memory is read, too, in seconds; it takes time.
     """
 
     def __init__(self, pid: int, pss_after_s: float) -> None:
