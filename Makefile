@@ -41,6 +41,7 @@ netlab: setup ## Run the bind-address experiment: who can reach what, and why (B
 
 .PHONY: clients
 clients: setup-dev ## Compare how one server can attend several clients (ARGS=--quick: in seconds)
+	@mkdir -p build
 	@$(BIN)/netlab clients --charts build/charts --json build/clients.json $(ARGS)
 
 .PHONY: bench
