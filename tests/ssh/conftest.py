@@ -1,4 +1,4 @@
-"""The machines that these tests reach over SSH: the bind-address lab, with a controller beside its servers."""
+"""The machines that these tests reach over SSH: a part of the standard lab, with a controller in it."""
 
 from __future__ import annotations
 
