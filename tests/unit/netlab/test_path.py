@@ -186,6 +186,43 @@ def test_the_stricter_of_the_two_source_checks_counts() -> None:
     assert "rp_filter = 2" in prediction.reason[-1].rests_on
 
 
+def test_a_source_whose_route_refuses_is_no_source_to_a_loose_check() -> None:
+    refusing = with_routes(SERVER, route("198.18.1.20/32", kind="unreachable", dev=None))
+    assert ended(lab(server=with_sysctls(refusing, eth0__rp_filter="2")), "198.18.3.11").outcome == TIMEOUT
+    assert arrived(lab(server=refusing), "198.18.3.11").host == "server"
+
+
+def test_on_an_interface_without_an_address_a_loose_check_is_a_strict_one() -> None:
+    unnumbered = facts(
+        interface("eth0"),
+        interface("eth1", "198.18.4.11/24"),
+        interface("lo", "127.0.0.1/8", "198.18.3.11/32"),
+        routes=(route("0.0.0.0/0", "198.18.4.1", "eth1"),),
+    )
+    arp_free = with_routes(ROUTER, route("198.18.3.11/32", dev="eth1"))
+    loose = with_sysctls(unnumbered, eth0__rp_filter="2")
+    assert arrived(lab(router=arp_free, server=unnumbered), "198.18.3.11").host == "server"
+    assert not isinstance(send(lab(router=arp_free, server=loose), "peer", ip("198.18.3.11")), Delivered)
+
+
+def test_the_source_check_also_covers_who_asks_by_arp() -> None:
+    from_afar = with_routes(PEER, route("198.18.1.1/32", src="198.18.8.20"))
+    from_afar = replace(from_afar, interfaces=(*from_afar.interfaces, interface("eth1", "198.18.8.20/32")))
+    from_afar = with_routes(from_afar, route("198.18.8.20/32", dev="eth1", kind="local", table=255))
+    strict = with_sysctls(ROUTER, eth0__rp_filter="1")
+    prediction = ended(lab(peer=from_afar, router=strict), "198.18.1.1")
+    assert prediction.reason[-1].text == "nobody on eth0 answers for 198.18.1.1"
+    assert prediction.outcome == NO_HOST
+
+
+def test_ipv4_forwards_by_the_interface_and_ipv6_by_all_of_them() -> None:
+    by_interface = {**dict.fromkeys(ROUTER.sysctls, "0"), "net.ipv4.conf.eth0.forwarding": "1"}
+    by_interface["net.ipv6.conf.eth0.forwarding"] = "1"
+    one = lab(router=replace(ROUTER, sysctls=by_interface))
+    assert arrived(one, "198.18.3.11").host == "server"
+    assert ended(one, "2001:db8:3::11").outcome == TIMEOUT
+
+
 def test_a_missing_route_is_found_before_the_source_is_checked() -> None:
     # The answer to peer's other address would leave by eth1; peer asks by ARP from the first, which is fine.
     from_afar = with_routes(PEER, route("198.18.9.0/24", "198.18.1.1", src="198.18.8.20"))
@@ -230,6 +267,22 @@ def test_arp_ignore_narrows_what_is_answered_for(ignore: str, answers: bool) -> 
     shy = with_sysctls(ROUTER, eth0__arp_ignore=ignore)
     sent = send(lab(peer=on_link, router=shy), "peer", ip("198.18.3.1"))
     assert isinstance(sent, Delivered) == answers
+
+
+def test_arp_ignore_may_also_want_the_asker_on_the_same_subnet() -> None:
+    foreign = facts(interface("eth0", "198.18.7.20/24"), routes=(route("198.18.1.1/32"),))
+    for ignore, answers in (("1", True), ("2", False)):
+        shy = with_sysctls(with_routes(ROUTER, route("198.18.7.0/24")), eth0__arp_ignore=ignore)
+        sent = send(lab(peer=foreign, router=shy), "peer", ip("198.18.1.1"))
+        assert isinstance(sent, Delivered) == answers
+
+
+def test_an_icmp_error_does_not_look_twice() -> None:
+    ruled = replace(
+        ROUTER,
+        rules=(rule(4, 0, 255), rule(4, 9, action="blackhole", src="198.18.1.1/32"), rule(4, 32766, 254)),
+    )
+    assert ended(lab(router=ruled), "198.18.9.9").outcome == NO_NETWORK
 
 
 def test_an_interface_that_is_down_answers_nobody() -> None:

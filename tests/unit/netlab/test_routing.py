@@ -189,6 +189,8 @@ def test_a_loopback_address_is_never_a_source_outside() -> None:
         ("eth0", "2001:db8:9::9", "2001:db8:1::11"),
         ("eth1", "2001:db8:1::9", "2001:db8:2::11"),  # rule 5 before rule 8
         ("eth0", "fd00:9::9", "fd00:1::11"),  # rule 6
+        ("eth0", "fe00::9", "2001:db8:1::11"),  # rule 6 before rule 8: fd00 shares more bits
+        ("eth0", "2001:db8:2::11", "2001:db8:2::11"),  # rule 1 before rule 5
         ("eth1", "fd00:9::9", "2001:db8:2::11"),  # rule 5 before rule 6
         ("eth0", "fe80::9", "fe80::1"),  # rule 2
         ("eth1", "fe80::9", "fe80::2"),
