@@ -110,7 +110,7 @@ class _Description:
         """Refuse networks that overlap: a host on both could not tell which one an address is on."""
         seen: list[tuple[str, IPNetwork]] = []
         for name, network in self.networks.items():
-            for prefix in filter(None, (network.ipv4, network.ipv6)):
+            for prefix in self._prefixes(network):
                 for other, taken in seen:
                     if prefix.version == taken.version and prefix.overlaps(taken):  # type: ignore[arg-type]
                         path: Path = ("networks", name, f"ipv{prefix.version}")
@@ -168,7 +168,10 @@ class _Description:
     def _destinations(self, to: str) -> Sequence[IPNetwork]:
         if to == _ANYWHERE:
             return [ip_network("0.0.0.0/0"), ip_network("::/0")]
-        network = self.networks[to]
+        return self._prefixes(self.networks[to])
+
+    @staticmethod
+    def _prefixes(network: Network) -> list[IPNetwork]:
         return [prefix for prefix in (network.ipv4, network.ipv6) if prefix is not None]
 
     def _names(self, own: str, *, directory: bool) -> Iterable[NameEntry]:
