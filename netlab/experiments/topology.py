@@ -112,7 +112,7 @@ class _Description:
         for name, network in self.networks.items():
             for prefix in self._prefixes(network):
                 for other, taken in seen:
-                    if prefix.version == taken.version and prefix.overlaps(taken):  # type: ignore[arg-type]
+                    if prefix.version == taken.version and prefix.overlaps(taken):
                         path: Path = ("networks", name, f"ipv{prefix.version}")
                         raise self.document.error(path, f"{prefix} overlaps {taken} of {other}")
                 seen.append((name, prefix))
