@@ -262,12 +262,12 @@ class Connection:
     def _gather(self) -> bytes:
         """Join what can be sent at once: a piece of a long answer, or as many small ones as fit."""
         pieces: list[bytes] = []
-        room = self._piece_bytes
-        self._piece_bytes = PIECE_BYTES
+        room = most = self._piece_bytes
+        self._piece_bytes = min(2 * most, PIECE_BYTES)
         self._rewindable = 0
         while room >= _LEAST_ROOM_BYTES:
             if self._segment is None:
-                piece = self._next_answer(PIECE_BYTES - room)
+                piece = self._next_answer(most - room)
                 if piece is None:
                     break
             elif self.file_range is not None:

@@ -19,13 +19,13 @@ import os
 import threading
 import zlib
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from hftp.client import BLOCK_BYTES, Client, checked_name, slice_request
 from hftp.constants import MAX_NAME_BYTES
-from hftp.errors import DownloadError
+from hftp.errors import DownloadError, HFTPError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,6 +118,10 @@ def _usable_bytes(client: Client, name: str, size: int, file: BinaryIO) -> int:
     return have
 
 
+class _NotAttendedError(Exception):
+    """The server has no time for one more connection: the others do its part."""
+
+
 class _Blocks:
     """The rest of a file, fetched by several connections and written in order."""
 
@@ -133,6 +137,8 @@ class _Blocks:
         self._written = start  # where the next block to be written begins
         self._turn = threading.Condition()  # guards these two, and tells that one has changed
         self._error: BaseException | None = None  # the first one; it ends everyone's work
+        self._newcomers: set[Client] = set()  # connections that have had no answer yet
+        self._is_over = False
 
     def fetch(self, client: Client, jobs: int) -> None:
         """Fetch all with this connection, and so many more."""
@@ -143,14 +149,41 @@ class _Blocks:
             thread.start()
         with self._sharing_errors():
             self._work(client)
+        with self._turn:
+            self._is_over = True
+            for own in self._newcomers:
+                own.abort()
         for thread in threads:
             thread.join()
         if self._error is not None:
             raise self._error
 
     def _work_apart(self, client: Client) -> None:
-        with self._sharing_errors(), Client(client.host, client.port, client.timeout_s) as own:
+        with self._sharing_errors(), suppress(_NotAttendedError), self._another(client) as own:
             self._work(own)
+
+    @contextmanager
+    def _another(self, client: Client) -> Iterator[Client]:
+        """Connect once more, and see whether the server attends that, too: not every server does."""
+        try:
+            own = Client(client.host, client.port, client.timeout_s)
+        except HFTPError as error:
+            raise _NotAttendedError from error
+        try:
+            with self._turn:
+                self._newcomers.add(own)
+                if self._is_over:
+                    own.abort()
+            try:
+                own.size(self._name)
+            except HFTPError as error:
+                raise _NotAttendedError from error
+            with self._turn:
+                self._newcomers.remove(own)
+            yield own
+            own.quit()
+        finally:
+            own.close()
 
     @contextmanager
     def _sharing_errors(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from hftp.dial import dial
@@ -25,6 +26,11 @@ MAX_LINE_BYTES = 1024
 
 # What one recv() asks for: several pieces of a loopback connection, and thousands of small answers.
 _RECEIVE_BYTES = 256 * 1024
+
+
+# From how many bytes on requests are sent before an answer is waited for: so that those of a thousand files
+# are on their way while others are still being written.
+_PUSH_BYTES = 16 * 1024
 
 
 class Wire:
@@ -60,6 +66,11 @@ class Wire:
         """Close the connection, whatever its state."""
         self._socket.close()
 
+    def abort(self) -> None:
+        """End the connection; another thread that waits for it goes on."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     # Out
 
     def send(self, text: bytes) -> None:
@@ -69,6 +80,8 @@ class Wire:
             text: Whole lines.
         """
         self._out += text
+        if len(self._out) >= _PUSH_BYTES:
+            self._push()
 
     def _push(self) -> None:
         """Give the system what it takes. Who has closed may have said why: that is read first."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from netlab.clients.measure import Progress
 
 # How long a load lasts, in seconds: the whole of them under two minutes; quick, under twenty seconds.
-_SECONDS, _QUICK_SECONDS = 1.2, 0.4
+_SECONDS, _QUICK_SECONDS = 1.0, 0.4
 
 
 @click.command()

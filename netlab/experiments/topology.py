@@ -13,11 +13,11 @@ from netlab.experiments.schema import (
     Document,
     ExperimentSection,
     HostSection,
-    Path,
     RouteSection,
     check_known,
 )
 from netlab.model import Host, IPAddress, IPInterface, IPNetwork, Link, NameEntry, Network, Route, Topology
+from netlab.yamlfile import Path
 
 _ANYWHERE = "anywhere"
 _SERVERS = "servers"

@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hftp
+from tests.hftp.serving import RunningServer, running_server
 from tests.hftp.serving import hftp as run
-from tests.hftp.serving import running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.hftp.serving import RunningServer
-
 SIZE = 5 * (1 << 20) + 12345
+
+
+@pytest.fixture
+def server(data: Path) -> Iterator[RunningServer]:
+    """The default server: what is tested here is the client."""
+    with running_server(data) as server:
+        yield server
 
 
 @pytest.fixture
@@ -56,6 +61,19 @@ def test_a_file_arrives_whole(
     assert told == sorted(told)
     assert (told[0], told[-1]) == ((0, SIZE), (SIZE, SIZE))
     assert threading.active_count() == threads
+
+
+def test_several_connections_to_a_server_that_attends_one_do_no_harm(
+    data: Path, contents: bytes, target: Path
+) -> None:
+    threads = threading.active_count()
+    with (
+        running_server(data, "--strategy", "sequential") as server,
+        hftp.Client(server.host, server.port) as client,
+    ):
+        client.download("large", target, jobs=4)
+        assert threading.active_count() == threads
+    assert target.read_bytes() == contents
 
 
 def test_an_empty_file_arrives(client: hftp.Client, data: Path, target: Path) -> None:

@@ -30,6 +30,13 @@ ROUND_TRIP_SECONDS = 0.1
 
 
 @pytest.fixture
+def server(data: Path) -> Iterator[RunningServer]:
+    """The default server: what is tested here is the client."""
+    with running_server(data) as server:
+        yield server
+
+
+@pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """Where files go; beside it is what must stay as it is."""
     (tmp_path / "fetched").mkdir()

@@ -16,16 +16,23 @@ from hftp.load.figures import Generator, Latency, latency_of
 from hftp.load.run import find_target, measure_recovery, run_load
 from hftp.load.shape import ACTIVE, TROUBLE, Shape, Target, divide
 from hftp.load.words import duration, report
+from tests.hftp.serving import RunningServer, open_descriptors, running_server
 from tests.hftp.serving import hftp as run
-from tests.hftp.serving import open_descriptors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from hftp.load.figures import KindFigures, Result
-    from tests.hftp.serving import RunningServer
 
 SHORT = 0.4
+
+
+@pytest.fixture
+def server(data: Path) -> Iterator[RunningServer]:
+    """The default server: what is tested here is the client."""
+    with running_server(data) as server:
+        yield server
 
 
 @pytest.fixture
@@ -113,6 +120,16 @@ def test_who_gets_no_answer_starves_and_the_wait_counts(impatient: None) -> None
     assert small.latency.p50 is None
     assert small.latency.worst == pytest.approx(SHORT, rel=0.5)
     assert result.recovery_s is None
+
+
+def test_a_server_that_attends_one_client_starves_the_others(data: Path) -> None:
+    with running_server(data, "--strategy", "sequential") as server:
+        result = load(server, {"small": 4})
+    seen = figures(result, "small")
+    assert (seen.served, seen.starved, seen.fewest) == (1, 3, 0)
+    assert seen.most == result.answers
+    assert result.latency.worst == pytest.approx(SHORT, rel=0.5)
+    assert result.recovery_s is not None
 
 
 def test_nobody_listens_any_more(impatient: None) -> None:

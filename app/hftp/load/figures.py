@@ -94,7 +94,7 @@ class Result:
         bytes_per_s: Of the file, after base64.
         latency: Of all answers to active clients.
         kinds: One for each kind of client.
-        recovery_s: When all had left, how long a new client waited for its answer; None: it got none in time.
+        recovery_s: When all had left, how long a new client waited for its answer; None: not in time.
         generator: What measuring took.
         bottleneck: Whether the generator may have set the pace.
     """

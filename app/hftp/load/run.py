@@ -16,7 +16,7 @@ from hftp.load.loop import Loop, clock
 from hftp.load.shape import ACTIVE, TROUBLE, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from hftp.load.kinds import LoadClient
     from hftp.load.shape import Shape
@@ -66,12 +66,16 @@ class NoFileError(HFTPError):
         return f"{self.server} lists no file to ask for: put one there, or name one with --file"
 
 
-def run_load(target: Target, shape: Shape) -> Result:
+def run_load(
+    target: Target, shape: Shape, kinds: Mapping[str, type[LoadClient]] = KINDS, *, recovery: bool = True
+) -> Result:
     """Put a load on a server.
 
     Args:
         target: The server, and the file that is asked for.
         shape: Who asks for what.
+        kinds: What each kind of client does; those of another protocol may be given.
+        recovery: Whether to see how soon a new client is served afterwards.
 
     Returns:
         What came of it.
@@ -79,7 +83,7 @@ def run_load(target: Target, shape: Shape) -> Result:
     loop = Loop(shape.seconds)
     tallies = {kind: Tally(kind) for kind in (*TROUBLE, *ACTIVE) if _count(shape, kind)}
     clients = [
-        KINDS[kind](loop, tally, target, shape)
+        kinds[kind](loop, tally, target, shape)
         for kind, tally in tallies.items()
         for _ in range(_count(shape, kind))
     ]
@@ -90,24 +94,24 @@ def run_load(target: Target, shape: Shape) -> Result:
         seconds = loop.run(lambda: _is_enough(active, shape.count))
         generator = meter.read(loop, seconds)
         ended_at = clock()
-        kinds = [figures_of(tally, ended_at) for tally in tallies.values()]
+        figures = [figures_of(tally, ended_at) for tally in tallies.values()]
     finally:
         for client in clients:
             client.end()
         loop.close()
-    recovery_s = measure_recovery(target)
+    recovery_s = measure_recovery(target) if recovery else None
     answers = sum(len(tally.latencies) for tally in active)
     return Result(
         server=f"[{target.host}]:{target.port}" if ":" in target.host else f"{target.host}:{target.port}",
         seconds=seconds,
         answers=answers,
         requests_per_s=answers / seconds,
-        bytes_per_s=sum(figures.bytes for figures in kinds) / seconds,
+        bytes_per_s=sum(each.bytes for each in figures) / seconds,
         latency=latency_of(
             [latency for tally in active for latency in tally.latencies],
             [wait for tally in active for wait in waiting_times(tally, ended_at)],
         ),
-        kinds=kinds,
+        kinds=figures,
         recovery_s=recovery_s,
         generator=generator,
         bottleneck=generator.was_bottleneck,
