@@ -126,11 +126,11 @@ def _grid(scan: Scan, *, ascii_only: bool) -> Table:
     table.add_column("service", header_style="dim")
     table.add_column("listens on", header_style="dim")
     for vantage in scan.vantages:
-        table.add_column(f"from {vantage}", header_style="dim", justify="center")
+        table.add_column(Text(f"from {vantage}"), header_style="dim", justify="center")
     for service in scan.services:
         sockets = ", ".join(describe(listener) for listener in service.listeners)
         marks = [_mark(scan, service, vantage, ascii_only=ascii_only) for vantage in scan.vantages]
-        table.add_row(service.name, sockets, *marks)
+        table.add_row(Text(service.name), Text(sockets), *marks)
     return table
 
 
