@@ -295,9 +295,10 @@ class Connection:
         try:
             tokens = self._parser.next_request()
             if tokens is None:
-                self._starved = True
-                self._closing = self._ended
+                self._starve()
                 return None
+            if self._parser.exhausted:  # asking it again would say the same, for half a microsecond
+                self._starve()
             answer = self._answer(tokens)
         except ProtocolError as error:
             answer = self._refuse(error.status)
@@ -311,6 +312,11 @@ class Connection:
         if self._recorder is not None:
             self._recorder.answer(tokens, answer, self.bytes_taken + ahead)
         return answer
+
+    def _starve(self) -> None:
+        self._starved = True
+        if self._ended:
+            self._closing = True
 
     def _answer(self, tokens: list[bytes]) -> bytes:
         command = _COMMANDS.get(tokens[0])

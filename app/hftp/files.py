@@ -34,6 +34,9 @@ _NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAME
 _LISTING_STEP = 1000
 
 
+# The bits of st_mode that tell a file from a directory: inode(7), S_IFMT.
+_KIND = 0o170000
+
 # What a name takes in memory beside its bytes: a bytes object and its place in a list.
 _NAME_COST_BYTES = 41
 
@@ -140,7 +143,7 @@ class DataDirectory:
             OSError: The directory can't be searched.
         """
         status = self._status(name)
-        if stat.S_ISREG(status.st_mode):
+        if status.st_mode & _KIND == stat.S_IFREG:
             return status.st_size
         file = self.open(name)
         file.close()
