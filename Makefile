@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z][a-z.-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The virtual environment follows the lock files: what runs, and on top of it what tests, lints and draws.
 $(VENV)/.ready: requirements.lock pyproject.toml
@@ -41,6 +41,7 @@ netlab: setup ## Run the bind-address experiment: who can reach what, and why (B
 
 .PHONY: clients
 clients: setup-dev ## Compare how one server can attend several clients (ARGS=--quick: in seconds)
+	@mkdir -p build
 	@$(BIN)/netlab clients --charts build/charts --json build/clients.json $(ARGS)
 
 .PHONY: bench
@@ -54,6 +55,15 @@ picture: setup-dev ## Draw the README's picture of the matrix anew
 .PHONY: test
 test: setup-dev ## Run every test that this machine can run
 	@$(BIN)/python -m pytest $(ARGS)
+
+SECONDS ?= 60
+.PHONY: fuzz-hftp
+fuzz-hftp: setup ## Fuzz the HFTP parser and session (SECONDS=60; atheris, if installed, guides it by coverage)
+	@BIN=$(BIN) SECONDS=$(SECONDS) tests/fuzz/run.sh
+
+.PHONY: hftp.pyz
+hftp.pyz: ## Build server and client as one file that any Python from 3.9 on runs
+	@$(PYTHON) app/build_pyz.py $@
 
 .PHONY: lint
 lint: setup-dev ## Check style and types (ruff, mypy --strict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any, Self
@@ -27,16 +28,22 @@ class Agents:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._sessions: dict[str, AgentSession] = {}
+        self._changing = threading.Lock()
+        self._closing = False
         self._pool = ThreadPoolExecutor(max_workers=_PARALLEL, thread_name_prefix="netlab-agents")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End every agent, and with it the service that it started."""
-        for session in self._sessions.values():
-            session.close()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """End every agent, and with it the service that it started; also while some are still being asked."""
+        with self._changing:
+            self._closing = True
+            sessions = list(self._sessions.values())
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with ThreadPoolExecutor(max_workers=_PARALLEL, thread_name_prefix="netlab-end") as ending:
+            list(ending.map(AgentSession.close, sessions))
+        self._pool.shutdown(wait=True)
 
     def call(
         self, op: str, requests: Mapping[str, Mapping[str, object]], timeout_s: float, count: Counter
@@ -65,8 +72,23 @@ class Agents:
 
     def _ask(self, host: str, op: str, timeout_s: float, fields: Mapping[str, object]) -> Answer:
         try:
-            if host not in self._sessions:
-                self._sessions[host] = AgentSession(self._lab, host)
-            return self._sessions[host].call(op, fields, timeout_s=timeout_s)
+            return self._session(host).call(op, fields, timeout_s=timeout_s)
         except AgentError as error:
             return error
+
+    def _session(self, host: str) -> AgentSession:
+        """Return a host's session, a new one at the first question; none is opened once the end has begun.
+
+        Raises:
+            AgentError: it can't be opened.
+        """
+        known = self._sessions.get(host)
+        if known is not None:
+            return known
+        session = AgentSession(self._lab, host)
+        with self._changing:
+            if not self._closing:
+                self._sessions[host] = session
+                return session
+        session.close()
+        raise AgentError(host, "the lab is being taken down")

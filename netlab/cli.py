@@ -16,6 +16,7 @@ import click
 from netlab import __version__
 from netlab.clients.command import clients
 from netlab.commands.doctor import doctor
+from netlab.commands.hosts import hosts
 from netlab.commands.leftovers import down, list_runs
 from netlab.commands.run import run
 from netlab.commands.scan import scan
@@ -74,5 +75,5 @@ def commands() -> None:
     """Say who can reach a server, and why, and prove it on a real kernel."""
 
 
-for command in (run, scan, why, list_runs, down, doctor, clients):
+for command in (run, scan, why, hosts, list_runs, down, doctor, clients):
     commands.add_command(command)

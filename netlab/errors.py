@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 
+from netlab.printable import printable
+
 
 class ExitCode(enum.IntEnum):
     """How `netlab` ends."""
@@ -22,8 +24,8 @@ class NetlabError(Exception):
     exit_code: ExitCode = ExitCode.USAGE
 
 
-class ExperimentError(NetlabError):
-    """An experiment's file says something that netlab can't follow.
+class FileError(NetlabError):
+    """A file that somebody wrote says something that netlab can't follow.
 
     Args:
         source: the file's name, as the user knows it.
@@ -38,9 +40,15 @@ class ExperimentError(NetlabError):
 
     def __str__(self) -> str:
         place = f"{self.source}:{self.line}" if self.line else self.source
-        text = f"{place}: {self.key}: {self.problem}" if self.key else f"{place}: {self.problem}"
-        # A key may be any text, and the message is to stay one line.
-        return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+        return printable(f"{place}: {self.key}: {self.problem}" if self.key else f"{place}: {self.problem}")
+
+
+class ExperimentError(FileError):
+    """An experiment's file is wrong."""
+
+
+class InventoryError(FileError):
+    """An inventory, or an OpenSSH client configuration that applies to it, is wrong."""
 
 
 class BackendUnavailableError(NetlabError):

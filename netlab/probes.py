@@ -351,6 +351,12 @@ _LISTEN_ERROR = re.compile(
 )
 
 
+_ONLY_OF_SOCKETS = {"EADDRNOTAVAIL", "EADDRINUSE", "EAFNOSUPPORT"}
+_ABOUT_LISTENING = re.compile(
+    r"\b(bind|binding|bound|listen|listening|socket|port|address|device)\b", re.IGNORECASE
+)
+
+
 def service_failure(output: str) -> str:
     """Find out from what a service printed why it could not listen.
 
@@ -358,7 +364,13 @@ def service_failure(output: str) -> str:
         output: what it printed before it ended.
 
     Returns:
-        An errno's name, such as `EADDRINUSE`: the last one mentioned; empty if there is none.
+        An errno's name, such as `EADDRINUSE`: the last one mentioned; empty if there is none. An errno that
+        has other causes, too (a file that can't be read), counts only beside a word about listening.
     """
-    found = [match.lastgroup or "" for match in _LISTEN_ERROR.finditer(output)]
+    found = [
+        match.lastgroup or ""
+        for line in output.splitlines()
+        for match in _LISTEN_ERROR.finditer(line)
+        if match.lastgroup in _ONLY_OF_SOCKETS or _ABOUT_LISTENING.search(line)
+    ]
     return found[-1] if found else ""

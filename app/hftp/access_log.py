@@ -85,9 +85,11 @@ class Recorder:
             count: How many bytes in all.
             whole: Whether the last answer is complete with that.
         """
-        last = self._entries.pop() if self._entries and not whole else None
-        self._write(count)
-        if last is not None:
+        if whole:
+            self._write(count)
+        elif len(self._entries) > 1:
+            last = self._entries.pop()
+            self._write(last.begins)
             self._entries.append(last)
 
     def end(self, count: int) -> None:

@@ -6,7 +6,6 @@ the size that was asked, that a listed name could be a file's.
 
 from __future__ import annotations
 
-import binascii
 import re
 from collections import deque
 from contextlib import suppress
@@ -14,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from hftp.constants import DEFAULT_PORT, EOL, MAX_NAME_BYTES, PIECE_BYTES, TIMEOUT_SECONDS, Status
+from hftp.decode import decode
 from hftp.errors import AnswerError, HFTPError, NameRefusedError, NotHFTPError
 from hftp.protocol import is_name
 from hftp.wire import MAX_LINE_BYTES, Wire
@@ -378,13 +378,9 @@ class Client:
             yield self._decode(text, count)
         self._wire.expect(EOL, "the end of a slice")
 
-    def _decode(self, text: Piece, count: int) -> bytes:
-        # a2b_base64 passes over what is no base64: then less comes out than should.
-        try:
-            piece = binascii.a2b_base64(text)
-        except binascii.Error:
-            piece = b""
-        if len(piece) != count:
+    def _decode(self, text: Piece, count: int) -> Piece:
+        piece = decode(text, count)
+        if piece is None:
             raise NotHFTPError(self.server, f"{count} bytes in base64", bytes(text[:MAX_LINE_BYTES]))
         return piece
 

@@ -262,12 +262,12 @@ class Connection:
     def _gather(self) -> bytes:
         """Join what can be sent at once: a piece of a long answer, or as many small ones as fit."""
         pieces: list[bytes] = []
-        room = self._piece_bytes
-        self._piece_bytes = PIECE_BYTES
+        room = most = self._piece_bytes
+        self._piece_bytes = min(2 * most, PIECE_BYTES)
         self._rewindable = 0
         while room >= _LEAST_ROOM_BYTES:
             if self._segment is None:
-                piece = self._next_answer(PIECE_BYTES - room)
+                piece = self._next_answer(most - room)
                 if piece is None:
                     break
             elif self.file_range is not None:
@@ -295,9 +295,10 @@ class Connection:
         try:
             tokens = self._parser.next_request()
             if tokens is None:
-                self._starved = True
-                self._closing = self._ended
+                self._starve()
                 return None
+            if self._parser.exhausted:  # asking it again would say the same, for half a microsecond
+                self._starve()
             answer = self._answer(tokens)
         except ProtocolError as error:
             answer = self._refuse(error.status)
@@ -311,6 +312,11 @@ class Connection:
         if self._recorder is not None:
             self._recorder.answer(tokens, answer, self.bytes_taken + ahead)
         return answer
+
+    def _starve(self) -> None:
+        self._starved = True
+        if self._ended:
+            self._closing = True
 
     def _answer(self, tokens: list[bytes]) -> bytes:
         command = _COMMANDS.get(tokens[0])

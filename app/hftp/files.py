@@ -34,6 +34,17 @@ _NO_SUCH_FILE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAME
 _LISTING_STEP = 1000
 
 
+# The bits of st_mode that tell a file from a directory: inode(7), S_IFMT.
+_KIND = 0o170000
+
+# What a name takes in memory beside its bytes: a bytes object and its place in a list.
+_NAME_COST_BYTES = 41
+
+
+class MemoryLimitError(OSError):
+    """Listings that clients have not taken yet hold as much as they may."""
+
+
 class NoSuchFileError(Exception):
     """No regular file has this name."""
 
@@ -96,6 +107,7 @@ class DataDirectory:
 
     def __init__(self, path: str, listing_bytes: int = MEMORY_BYTES) -> None:
         self._listing_bytes = listing_bytes
+        self._held: dict[object, int] = {}  # by listing that is being made or sent, in bytes
         try:
             self._path = os.path.realpath(os.fsencode(path))
             self._descriptor = os.open(self._path, _OPEN_DIRECTORY_FLAGS)
@@ -131,7 +143,7 @@ class DataDirectory:
             OSError: The directory can't be searched.
         """
         status = self._status(name)
-        if stat.S_ISREG(status.st_mode):
+        if status.st_mode & _KIND == stat.S_IFREG:
             return status.st_size
         file = self.open(name)
         file.close()
@@ -192,11 +204,14 @@ class DataDirectory:
 
         Returns:
             Pieces of names, each ended by CRLF, sorted, and the empty line. Empty pieces come while the
-            directory is being read. Close it to give the descriptor back early.
+            directory is being read. Close it to give the descriptor, and what it holds, back early.
 
         Raises:
-            OSError: The directory can't be read. While the pieces are made: BrokenAnswerError.
+            OSError: The directory can't be read, or listings hold as much as they may. While the pieces are
+                made: BrokenAnswerError.
         """
+        if sum(list(self._held.values())) >= self._listing_bytes:
+            raise MemoryLimitError(errno.ENOMEM, os.strerror(errno.ENOMEM))
         # A descriptor of its own: the position in a directory belongs to the open file.
         descriptor = os.open(b".", _OPEN_DIRECTORY_FLAGS, dir_fd=self._descriptor)
         if os.fstat(descriptor).st_nlink == 0:  # removed: readdir(3) would just say that it is empty
@@ -207,6 +222,18 @@ class DataDirectory:
         return pieces
 
     def _listing_pieces(self, descriptor: int) -> Generator[bytes, None, None]:
+        listing = object()
+        try:
+            self._held[listing] = 0
+            names = yield from self._read_names(descriptor, listing)
+            names.sort()
+            for start in range(0, len(names), _LISTING_STEP):
+                yield EOL.join([*names[start : start + _LISTING_STEP], b""])
+            yield EOL
+        finally:
+            del self._held[listing]
+
+    def _read_names(self, descriptor: int, listing: object) -> Generator[bytes, None, list[bytes]]:
         names = []
         try:
             yield b""
@@ -215,16 +242,14 @@ class DataDirectory:
                     name = os.fsencode(entry.name)
                     if is_name(name) and self._is_served(name, entry):
                         names.append(name)
+                        self._held[listing] += len(name) + _NAME_COST_BYTES
                     if number % _LISTING_STEP == 0:
                         yield b""
         except OSError as error:
             raise BrokenAnswerError(f"the directory can't be read: {error.strerror}") from error
         finally:
             os.close(descriptor)
-        names.sort()
-        for start in range(0, len(names), _LISTING_STEP):
-            yield EOL.join([*names[start : start + _LISTING_STEP], b""])
-        yield EOL
+        return names
 
     def _is_served(self, name: bytes, entry: os.DirEntry[str]) -> bool:
         if not entry.is_symlink():

@@ -95,8 +95,12 @@ class Peer:
             self.wants = GONE
             return
         if not self.lingers_until:
-            self.connection.receive_data(data)
-            self._note_wants()
+            connection = self.connection
+            connection.receive_data(data)
+            if connection.wants_output:
+                self.wants = WRITE
+            elif connection.finished:
+                self._take_leave()
         elif not data:
             self.wants = GONE
 

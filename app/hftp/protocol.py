@@ -63,9 +63,14 @@ class Parser:
         return len(self._data) + len(self._line)
 
     @property
+    def exhausted(self) -> bool:
+        """Whether all that came was parsed. To be asked after ``next_request()`` gave a request."""
+        return self._position == len(self._data)
+
+    @property
     def unfinished(self) -> bool:
-        """Whether a line has begun. To be asked after ``next_request()`` gave None."""
-        return bool(self._line_bytes or self._data)
+        """Whether a line has begun."""
+        return bool(self._line_bytes) or self._position < len(self._data)
 
     def receive_data(self, data: bytes) -> None:
         """Store what came. Who calls this only after ``next_request()`` gave None holds one piece at most.

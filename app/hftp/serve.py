@@ -36,9 +36,7 @@ def serve(options: argparse.Namespace) -> int:
         _raise_descriptor_limit()
         listeners = _listeners(options)
         if options.user is not None:
-            from hftp.privileges import become
-
-            become(options.user)
+            _become(options)
         with DataDirectory(options.directory, options.max_memory) as files:
             log = _maybe_log(options)
             _announce(listeners[0])
@@ -46,6 +44,20 @@ def serve(options: argparse.Namespace) -> int:
             _run(options, listeners, files, log, stop)
             notify("STOPPING=1")
     return 0
+
+
+def _become(options: argparse.Namespace) -> None:
+    """Become another user, who may not be able to read what is still to be imported."""
+    import hftp.access_log
+    import hftp.server
+    import hftp.workers  # noqa: F401
+    from hftp import strategies
+    from hftp.fast import base64_encoder
+    from hftp.privileges import become
+
+    strategies.make(options.strategy)
+    base64_encoder()
+    become(options.user)
 
 
 def _listeners(options: argparse.Namespace) -> list[list[socket.socket]]:

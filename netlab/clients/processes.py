@@ -108,7 +108,7 @@ class Watch:
 
     Args:
         pid: of the process.
-        pss_after_s: when, after the beginning, the division of shared memory is read, in seconds.
+        pss_after_s: from when on the division of shared memory is read, too, in seconds; it takes time.
     """
 
     def __init__(self, pid: int, pss_after_s: float) -> None:
@@ -129,5 +129,5 @@ class Watch:
     def _run(self) -> None:
         looks = 0
         while not self._ended.wait(_SAMPLE_SECONDS):
-            self.peak = self.peak.joined(look(self._pid, with_pss=looks == self._looks_before_pss))
+            self.peak = self.peak.joined(look(self._pid, with_pss=looks >= self._looks_before_pss))
             looks += 1

@@ -15,7 +15,7 @@ from netlab.clients.words import answer
 # What the clients saw, and what it cost the server. The latter needs a wider terminal than many have.
 _SEEN = ("", "served", "req/s", "MB/s", "p50", "p99", "worst", "recovers", "MiB")
 _COSTS = ("threads", "proc.", "sw/req", "us/req")
-WIDE_COLUMNS = 110
+WIDE_COLUMNS = 116
 
 _KEY = (
     "served: of those that asked, how many had an answer at all. recovers: how long a new client waits when "

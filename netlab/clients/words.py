@@ -109,7 +109,7 @@ def _each_more(small: Cost, large: Cost, few: Load, many: Load) -> str:
     if few == many:
         return ""
     each = max(0, large.memory_bytes - small.memory_bytes) / (many.clients - few.clients)
-    return f", {each / 1024:,.0f} KiB for each more"
+    return f", {each / 1024:,.{0 if each >= 10 * 1024 else 1}f} KiB for each more"
 
 
 def _starving_note(cell: Cell) -> str:
@@ -125,7 +125,7 @@ def _about_trouble(comparison: Comparison) -> Iterator[str]:
     for load in comparison.loads:
         if load in TROUBLES:
             felt = [said for variant in comparison.variants if (said := _felt(comparison, variant, load))]
-            yield f"{load.name}: {'; '.join(felt) if felt else 'nobody felt it'}."
+            yield f"{load.name}: {'; '.join(felt) or 'nobody felt it'}."
 
 
 def _felt(comparison: Comparison, variant: Variant, load: Load) -> str:
@@ -134,7 +134,9 @@ def _felt(comparison: Comparison, variant: Variant, load: Load) -> str:
     if cell.result is None or calm.result is None:
         return f"{variant.name} was not measured"
     if cell.starved > calm.starved:
-        return f"{variant.name} starved {cell.starved - calm.starved} more of the {load.clients}"
+        return f"{variant.name} starved {cell.starved} of the {load.clients} ({calm.starved} without it)"
+    if calm.starved:  # what the few that were served waited says nothing about the others
+        return ""
     before, after = calm.result.latency.p99, cell.result.latency.p99
     if before and after and after > FELT * before:
         return f"with {variant.name} the others' p99 went from {duration(before)} to {duration(after)}"

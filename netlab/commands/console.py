@@ -58,12 +58,16 @@ def check_writable(file: str | None) -> None:
     if not file:
         raise NetlabError("--json and --svg want the name of a file")
     folder = Path(file).parent
-    if not folder.is_dir():
-        raise NetlabError(f"{file}: there is no directory {folder}")
-    if Path(file).is_dir():
-        raise NetlabError(f"{file}: is a directory; name a file in it")
-    if not os.access(folder, os.W_OK):
-        raise NetlabError(f"{file}: the directory {folder} can't be written to")
+    try:
+        if not folder.is_dir():
+            raise NetlabError(f"{file}: there is no directory {folder}")
+        if Path(file).is_dir():
+            raise NetlabError(f"{file}: is a directory; name a file in it")
+        where = folder if _is_replaced(file) else Path(file)
+        if not os.access(where, os.W_OK):
+            raise NetlabError(f"{file}: {where} can't be written to")
+    except OSError as error:
+        raise NetlabError(f"{file}: {error.strerror}") from None
 
 
 def write(file: str, text: str) -> None:
@@ -72,12 +76,15 @@ def write(file: str, text: str) -> None:
     Raises:
         NetlabError: it can't be written.
     """
-    # What is no file (/dev/stdout, a pipe) is not to be replaced by one.
-    atomic = file != "-" and (Path(file).is_file() or not Path(file).exists())
     try:
-        with click.open_file(file, "w", encoding="utf-8", atomic=atomic) as out:
+        with click.open_file(file, "w", encoding="utf-8", atomic=_is_replaced(file)) as out:
             out.write(text)
     except BrokenPipeError:
         raise BrokenPipeError from None  # without its errno, by which click would end the program itself
     except OSError as error:
         raise NetlabError(f"{file}: {error.strerror}") from None
+
+
+def _is_replaced(file: str) -> bool:
+    """Whether a new file takes the place: what is no file (/dev/stdout, a pipe) is written to as it is."""
+    return file != "-" and (Path(file).is_file() or not Path(file).exists())

@@ -18,11 +18,9 @@ from netlab.experiments.schema import ComposeExperimentSection, Document, read
 from netlab.experiments.topology import describe
 from netlab.facts import Engine
 from netlab.model import Topology
+from netlab.textfile import read_text
 
 __all__ = ["ComposeFile", "Draft", "Experiment", "load", "shipped"]
-
-# An experiment is a page of text; a file much larger than this is something else.
-_LIMIT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -121,12 +119,5 @@ def _load_file(name: str) -> Draft:
         raise NetlabError(
             f"no experiment is called {name!r}: there is {', '.join(shipped())}, or the path of a .yaml file"
         )
-    try:
-        if path.stat().st_size > _LIMIT_BYTES:
-            raise NetlabError(f"{name}: larger than {_LIMIT_BYTES >> 20} MiB: this is no experiment")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise NetlabError(f"{name}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise NetlabError(f"{name}: not UTF-8 text (byte {error.start})") from None
+    text = read_text(path, "experiment")
     return Draft(path.stem, read(name, text), path.parent)

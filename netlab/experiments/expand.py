@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterable, Mapping
 
 from netlab.experiments.plan import SERVER, Experiment, Headline, Service, Vantage
-from netlab.experiments.schema import Document, ExperimentSection, Path, TargetSection, check_known
+from netlab.experiments.schema import Document, ExperimentSection, TargetSection, check_known
 from netlab.facts import Engine, Publication
 from netlab.model import Bind, Link, Target, Topology
+from netlab.yamlfile import Path
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 

@@ -1,26 +1,20 @@
-"""What an experiment's YAML file may say, and the errors that say where it does not.
+"""What an experiment's YAML file may say.
 
 `read` gives a `Document`: the validated values, and for every path into them the line it stands on.
 """
 
 from __future__ import annotations
 
-import difflib
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedBase
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from netlab.errors import ExperimentError
-
-Path = tuple[str | int, ...]
+from netlab.errors import ExperimentError, FileError
+from netlab.yamlfile import Path, Section, YamlFile, parse
 
 # RFC 1123, 2.1: letters, digits and hyphens; one label.
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$")]
@@ -32,6 +26,8 @@ IPv6Prefix = Annotated[IPv6Network, Field(strict=False), _Text]
 Number = Annotated[int, Field(ge=1, le=254)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
+_WHOLE = "an experiment, with keys such as title and binds"
+
 
 def _text(value: Any) -> Any:
     if not isinstance(value, str):
@@ -39,28 +35,7 @@ def _text(value: Any) -> Any:
     return value
 
 
-class _Section(BaseModel):
-    """A mapping with known keys; a key it does not know is an error that lists those that it does."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_unknown_keys(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            for key in value:
-                if key not in cls.model_fields:
-                    raise PydanticCustomError("unknown_key", "{problem}", _unknown(key, [*cls.model_fields]))
-        return value
-
-
-def _unknown(key: object, allowed: list[str]) -> dict[str, Any]:
-    close = difflib.get_close_matches(str(key), allowed, n=1)
-    meant = f" (did you mean {close[0]!r}?)" if close else ""
-    return {"key": key, "problem": f"unknown key{meant}; allowed here: {', '.join(allowed)}"}
-
-
-class NetworkSection(_Section):
+class NetworkSection(Section):
     """One network's prefixes."""
 
     ipv4: IPv4Prefix | None = None
@@ -73,14 +48,14 @@ class NetworkSection(_Section):
         return self
 
 
-class RouteSection(_Section):
+class RouteSection(Section):
     """Packets `to` a network, or `anywhere`, go `via` a host, or for each server via itself (`servers`)."""
 
     to: str
     via: str
 
 
-class HostSection(_Section):
+class HostSection(Section):
     """A host, or what the hosts that run the service have in common.
 
     Attributes:
@@ -91,19 +66,19 @@ class HostSection(_Section):
 
     number: Number
     networks: Annotated[list[str], Field(min_length=1)]
-    routes: list[RouteSection] = []
+    routes: list[RouteSection] = Field(default_factory=list)
     forwards: bool = False
     names: bool = True
 
 
-class OptionsSection(_Section):
+class OptionsSection(Section):
     """What is added to the command for a bind that asks for it."""
 
-    v6only: list[str] = []
-    device: list[str] = []
+    v6only: list[str] = Field(default_factory=list)
+    device: list[str] = Field(default_factory=list)
 
 
-class ServiceSection(_Section):
+class ServiceSection(Section):
     """The server under test."""
 
     command: Annotated[list[str], Field(min_length=1)]
@@ -112,14 +87,14 @@ class ServiceSection(_Section):
     check: Literal["hftp", "tcp"]
 
 
-class RunningServiceSection(_Section):
+class RunningServiceSection(Section):
     """A server that somebody else starts."""
 
     port: Port
     check: Literal["hftp", "tcp"]
 
 
-class BindSection(_Section):
+class BindSection(Section):
     """One way to tell the service where to listen."""
 
     host: Label
@@ -128,7 +103,7 @@ class BindSection(_Section):
     device: str | None = None
 
 
-class TargetSection(_Section):
+class TargetSection(Section):
     """What is dialled, where an address alone does not say it.
 
     Attributes:
@@ -149,21 +124,21 @@ class TargetSection(_Section):
 VantageSection = Annotated[dict[str, TargetSection], Field(min_length=1)]
 
 
-class ColumnSection(_Section):
+class ColumnSection(Section):
     """A column of the headline."""
 
     vantage: str
     target: str
 
 
-class HeadlineSection(_Section):
+class HeadlineSection(Section):
     """The part of the matrix that answers the question on one slide."""
 
     binds: Annotated[list[str], Field(min_length=1)]
     columns: Annotated[dict[str, ColumnSection], Field(min_length=1)]
 
 
-class _QuestionSection(_Section):
+class _QuestionSection(Section):
     """What is asked, of whatever lab.
 
     Attributes:
@@ -184,7 +159,7 @@ class ExperimentSection(_QuestionSection):
     networks: Annotated[dict[Label, NetworkSection], Field(min_length=1)]
     names: str
     servers: HostSection
-    hosts: dict[Label, HostSection] = {}
+    hosts: dict[Label, HostSection] = Field(default_factory=dict)
     service: ServiceSection
 
 
@@ -204,17 +179,16 @@ class Document:
     """A validated file, and how to point into it.
 
     Attributes:
-        name: what the user calls the file.
+        file: what was read.
         experiment: its values.
     """
 
-    name: str
+    file: YamlFile
     experiment: ExperimentSection | ComposeExperimentSection
-    _tree: Any
 
-    def error(self, path: Path, problem: str) -> ExperimentError:
+    def error(self, path: Path, problem: str) -> FileError:
         """Return the error that says that what stands at `path` can't be."""
-        return _error(self.name, self._tree, path, problem)
+        return self.file.error(path, problem)
 
 
 def check_known(document: Document, path: Path, kind: str, name: str, known: Iterable[str]) -> None:
@@ -238,105 +212,7 @@ def read(name: str, text: str) -> Document:
     Raises:
         ExperimentError: it is no YAML, or not what an experiment may say.
     """
-    yaml = YAML(typ="rt")
-    yaml.version = "1.2"
-    try:
-        tree = yaml.load(io.StringIO(text))
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise ExperimentError(name, line, "", f"not YAML: {error.problem or error.context}") from None
-    except YAMLError as error:
-        raise ExperimentError(name, 0, "", f"not YAML: {_one_line(error)}") from None
-    except Exception as error:
-        # What a tag asks for (`!!int x`), or nesting beyond all measure, fails in the library as it may.
-        raise ExperimentError(name, 0, "", f"not YAML that can be read: {_one_line(error)}") from None
-    try:
-        experiment = _form(tree).model_validate(tree)
-    except ValidationError as error:
-        raise _from_pydantic(name, tree, error) from None
-    return Document(name, experiment, tree)
-
-
-def _form(tree: Any) -> type[ExperimentSection] | type[ComposeExperimentSection]:
-    in_containers = isinstance(tree, dict) and "compose" in tree
-    return ComposeExperimentSection if in_containers else ExperimentSection
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def _from_pydantic(name: str, tree: Any, error: ValidationError) -> ExperimentError:
-    """Turn the first of pydantic's errors into ours: the others often follow from it."""
-    first = error.errors(include_url=False)[0]
-    path: Path = first["loc"]
-    if first["type"] == "unknown_key":
-        path = (*path, first["ctx"]["key"])
-    elif path and path[-1] == "[key]":
-        path = path[:-1]
-    return _error(name, tree, path, _problem(first, whole=not path))
-
-
-# What is allowed, by the type of pydantic's error; in braces what pydantic says of it.
-_ALLOWED = {
-    "string_type": "a text",
-    "string_pattern_mismatch": "a name of letters, digits and hyphens, such as server-1 (RFC 1123)",
-    "list_type": "a list, such as [lan, back]",
-    "dict_type": "a mapping, such as {{key: value}}",
-    "model_type": "a mapping, such as {{key: value}}",
-    "model_attributes_type": "a mapping, such as {{key: value}}",
-    "too_short": "at least one",
-    "bool_type": "true or false",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "greater_than": "more than {gt:g}",
-    "greater_than_equal": "at least {ge}",
-    "less_than_equal": "at most {le:g}",
-    "literal_error": "{expected}",
-    "ip_v4_network": "an IPv4 network, such as 198.18.1.0/24",
-    "ip_v6_network": 'an IPv6 network, such as "2001:db8:1::/64"',
-}
-
-
-def _problem(error: ErrorDetails, *, whole: bool) -> str:
-    """Say what is wrong, what is allowed, and what is there instead."""
-    kind = error["type"]
-    if kind == "missing":
-        return "is missing"
-    if kind not in _ALLOWED:
-        return error["msg"]
-    if whole:
-        return f"expected an experiment, with keys such as title and binds; got {_shown(error['input'])}"
-    return f"expected {_ALLOWED[kind].format(**error.get('ctx', {}))}; got {_shown(error['input'])}"
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, (dict, list)):
-        kind = "mapping" if isinstance(value, dict) else "list"
-        return f"a {kind}" if value else f"an empty {kind}"
-    if not isinstance(value, (str, int, float)):
-        return f"a {type(value).__name__}"
-    text = repr(str(value)) if isinstance(value, str) else str(value).lower()
-    return text if len(text) <= 60 else f"{text[:60]}..."
-
-
-def _error(name: str, tree: Any, path: Path, problem: str) -> ExperimentError:
-    return ExperimentError(name, _line(tree, path), ".".join(map(str, path)), problem)
-
-
-def _line(tree: Any, path: Path) -> int:
-    """Return the 1-based line of what stands at `path`, or of the nearest thing around it that is there."""
-    line = 1
-    for step in path:
-        if not isinstance(tree, CommentedBase):
-            break
-        positions = tree.lc.data or {}
-        if step not in positions:
-            break
-        line = positions[step][0] + 1
-        tree = tree[step]  # type: ignore[index]
-    return line
+    file = parse(name, text, ExperimentError)
+    if isinstance(file.tree, dict) and "compose" in file.tree:
+        return Document(file, file.validate(ComposeExperimentSection, _WHOLE))
+    return Document(file, file.validate(ExperimentSection, _WHOLE))

@@ -13,11 +13,11 @@ from netlab.experiments.schema import (
     Document,
     ExperimentSection,
     HostSection,
-    Path,
     RouteSection,
     check_known,
 )
 from netlab.model import Host, IPAddress, IPInterface, IPNetwork, Link, NameEntry, Network, Route, Topology
+from netlab.yamlfile import Path
 
 _ANYWHERE = "anywhere"
 _SERVERS = "servers"
@@ -56,6 +56,7 @@ class _Description:
         self.networks = {name: Network(name, n.ipv4, n.ipv6) for name, n in self.said.networks.items()}
         self.servers = self._places_of_servers()
         self.places = {**self._places_of_others(), **self.servers}
+        self._check_prefixes()
         self._check_numbers()
         self._known(("names",), "network", self.said.names, self.networks)
 
@@ -104,6 +105,17 @@ class _Description:
             if own not in prefix or own in ends:
                 problem = f"{number} would be {own}, which is no host's address in {prefix} ({network})"
                 raise self.document.error((*path, "number"), problem)
+
+    def _check_prefixes(self) -> None:
+        """Refuse networks that overlap: a host on both could not tell which one an address is on."""
+        seen: list[tuple[str, IPNetwork]] = []
+        for name, network in self.networks.items():
+            for prefix in self._prefixes(network):
+                for other, taken in seen:
+                    if prefix.version == taken.version and prefix.overlaps(taken):
+                        path: Path = ("networks", name, f"ipv{prefix.version}")
+                        raise self.document.error(path, f"{prefix} overlaps {taken} of {other}")
+                seen.append((name, prefix))
 
     def _check_numbers(self) -> None:
         taken: dict[IPAddress, str] = {}
@@ -156,7 +168,10 @@ class _Description:
     def _destinations(self, to: str) -> Sequence[IPNetwork]:
         if to == _ANYWHERE:
             return [ip_network("0.0.0.0/0"), ip_network("::/0")]
-        network = self.networks[to]
+        return self._prefixes(self.networks[to])
+
+    @staticmethod
+    def _prefixes(network: Network) -> list[IPNetwork]:
         return [prefix for prefix in (network.ipv4, network.ipv6) if prefix is not None]
 
     def _names(self, own: str, *, directory: bool) -> Iterable[NameEntry]:

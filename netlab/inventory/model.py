@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+# The interpreter that a machine is taken to have.
+PYTHON = "python3"
+
 
 @dataclass(frozen=True, slots=True)
 class Login:
@@ -43,7 +46,7 @@ class Machine:
     login: Login
     jumps: tuple[Login, ...] = ()
     groups: tuple[str, ...] = ()
-    python: str = "python3"
+    python: str = PYTHON
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +82,13 @@ class Inventory:
     Attributes:
         source: the file, as the user named it.
         machines: in the file's order.
+        notes: what the file says that is not followed, and why; one line each.
     """
 
     source: str
     machines: tuple[Machine, ...]
     serving: Serving = _DEFAULT
+    notes: tuple[str, ...] = ()
 
     def machine(self, name: str) -> Machine:
         """Return the machine of that name.

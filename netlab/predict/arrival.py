@@ -83,7 +83,7 @@ def unwelcome_source(
     way = f"by {back.device}" if back is not None and known else "nowhere"
     return Drop(
         f"answers to {source} would leave {way}, and it came in by {device}: dropped",
-        f"net.ipv4.conf.*.rp_filter = {strictness}; RFC 3704, 2.2",
+        f"net.ipv4.conf.*.rp_filter = {strictness}; RFC 3704, {'2.2' if strictness == 1 else '2.4'}",
         f"set net.ipv4.conf.{device}.rp_filter to {2 if known else 0} on {host}",
     )
 

@@ -423,7 +423,10 @@ class _Packet:
         """Send the router's ICMP error back: it counts only if it arrives."""
         if self.source is None or not self.connects:
             return self._stop(Verdict.TIMEOUT, "", remedy)
-        rests_on = "RFC 1812, 5.2.7.1" if self.version == 4 else "RFC 4443, 3.1"
+        exceeded = "exceeded" in message
+        unreachable = "RFC 1812, 5.2.7.1" if self.version == 4 else "RFC 4443, 3.1"
+        time_exceeded = "RFC 1812, 5.2.7.3" if self.version == 4 else "RFC 4443, 3.3"
+        rests_on = time_exceeded if exceeded else unreachable
         end = self._error_lost(router, arrival, self.source)
         if end is not None:
             text = f"{message}, which is lost on its way back to {self.source}: {end.text}"

@@ -51,5 +51,6 @@ def _steps(cell: Cell) -> Table:
     table.add_column(overflow="fold")  # rich would cut a long address off
     table.add_column(overflow="fold", style="dim")
     for number, step in enumerate(cell.prediction.reason, start=1):
-        table.add_row(f" {number}", step.kind, step.host, step.text, step.rests_on)
+        words = (f" {number}", step.kind, step.host, step.text, step.rests_on)
+        table.add_row(*(Text(word) for word in words))
     return table

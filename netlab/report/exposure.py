@@ -103,7 +103,7 @@ def _grid(scan: Scan, *, ascii_only: bool) -> Iterator[RenderableType]:
     for service in scan.services:
         sockets = "\n".join(describe(listener) for listener in service.listeners)
         marks = [_mark(scan, service, vantage, ascii_only=ascii_only) for vantage in scan.vantages]
-        table.add_row(service.name, sockets, *marks)
+        table.add_row(Text(service.name), Text(sockets), *marks)
     yield table
     if spelled_out:
         key = (Text(f"{letter} ", style="dim").append(name, "none") for name, letter in letters.items())

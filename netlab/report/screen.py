@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Iterable
 
 from rich.columns import Columns
@@ -11,9 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from netlab.experiments.plan import Vantage
 from netlab.matrix import Matrix
 from netlab.model import Cell
+from netlab.report.grid import Grid, letters
 from netlab.report.suspicion import suspicion
 from netlab.report.symbols import DISAGREES, MARKS, NOT_MEASURED, mark_of
 from netlab.report.words import constants, differences, refusal
@@ -32,7 +31,7 @@ def screen(matrix: Matrix, *, ascii_only: bool = False) -> RenderableType:
         Text(matrix.experiment.title),
         _indented(headline(matrix)),
         "",
-        grid(matrix, ascii_only=ascii_only),
+        Grid(matrix, ascii_only=ascii_only),
         _key(matrix),
         _legend(matrix, ascii_only=ascii_only),
         "",
@@ -63,11 +62,11 @@ def headline(matrix: Matrix) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column("the server runs on", header_style="dim")
     for title, _, _ in said.columns:
-        table.add_column(title, header_style="dim")
+        table.add_column(Text(title), header_style="dim")
     for bind in said.binds:
         row = [cells.get((bind, vantage, target)) for _, vantage, target in said.columns]
         if all(row):
-            table.add_row(bind, *(_outcome(cell) for cell in row if cell))
+            table.add_row(Text(bind), *(_outcome(cell) for cell in row if cell))
     return table
 
 
@@ -78,62 +77,17 @@ def _outcome(cell: Cell) -> Text:
     return Text(text, style=mark_of(cell).style)
 
 
-# --- The matrix --------------------------------------------------------------------------------------------
-
-
-def grid(matrix: Matrix, *, ascii_only: bool = False) -> Table:
-    """Return the whole matrix: a row a bind, a group of columns a vantage, a column a target.
-
-    A column is headed by a letter, which `_key` spells out: so 24 of them fit on 80 columns of a terminal.
-    """
-    letters = _letters(matrix)
-    whole = Table.grid(padding=(0, 2))
-    names = Table.grid()
-    for name in ("", "", *(bind.name for bind in matrix.experiment.binds)):
-        names.add_row(name)
-    blocks = (_block(matrix, v, letters, ascii_only=ascii_only) for v in matrix.experiment.vantages)
-    whole.add_row(names, *blocks)
-    return whole
-
-
-def _titles(vantage: Vantage) -> tuple[str, ...]:
-    """Return the names of the vantage's targets, of whichever bind's host they are."""
-    return tuple(dict.fromkeys(target.name for targets in vantage.targets.values() for target in targets))
-
-
-def _letters(matrix: Matrix) -> dict[str, str]:
-    titles = dict.fromkeys(title for vantage in matrix.experiment.vantages for title in _titles(vantage))
-    return dict(zip(titles, string.ascii_lowercase + string.ascii_uppercase, strict=False))
-
-
-def _block(matrix: Matrix, vantage: Vantage, letters: dict[str, str], *, ascii_only: bool) -> Table:
-    columns = Table.grid()
-    columns.add_row(*(Text(f"{letters.get(title, '?')} ", style="dim") for title in _titles(vantage)))
-    for bind in matrix.experiment.binds:
-        row = [cell for cell in matrix.cells if cell.bind == bind and cell.vantage == vantage.name]
-        cells = {cell.target.name: _cell(cell, ascii_only=ascii_only) for cell in row}
-        columns.add_row(*(cells.get(title, Text("  ")) for title in _titles(vantage)))
-    block = Table.grid()
-    block.add_row(Text(vantage.name, style="bold"))
-    block.add_row(columns)
-    return block
+# --- The matrix's keys ------------------------------------------------------------------------------------
 
 
 def _key(matrix: Matrix) -> Columns:
     """Return what the letters stand for."""
-    entries = _letters(matrix).items()
+    entries = letters(matrix).items()
     return _entries(Text(f"{letter} ", style="dim").append(title, "none") for title, letter in entries)
 
 
 def _entries(entries: Iterable[Text]) -> Columns:
     return Columns(list(entries), padding=(0, 3))
-
-
-def _cell(cell: Cell, *, ascii_only: bool) -> Text:
-    mark = mark_of(cell)
-    text = Text(mark.ascii if ascii_only else mark.symbol, style=mark.style)
-    surprise = cell.measured and not cell.agrees
-    return text.append(DISAGREES if surprise else " ", style="bold red")
 
 
 def _legend(matrix: Matrix, *, ascii_only: bool) -> Columns:

@@ -26,7 +26,7 @@ MARKS = {
     Verdict.ACCEPTED: Mark("◐", "a", "bold yellow"),
     Verdict.WRONG_SERVICE: Mark("≠", "w", "bold magenta"),
 }
-NOT_MEASURED = Mark(" ", " ", "reverse")
+NOT_MEASURED = Mark("□", "_", "bold red")
 # Beside a cell that came out otherwise than predicted.
 DISAGREES = "!"
 

@@ -20,14 +20,14 @@ def differences(matrix: Matrix) -> list[tuple[str, str]]:
 
 
 def constants(matrix: Matrix) -> list[tuple[str, str]]:
-    """Return what no bind changes: for each vantage and outcome the targets, and the reason of one."""
-    groups: dict[tuple[str, Outcome], list[Cell]] = defaultdict(list)
+    """Return what no bind changes: for each vantage the targets that share an outcome and its reason."""
+    groups: dict[tuple[str, Outcome, str], list[str]] = defaultdict(list)
     for cell in _same_for_all(matrix).values():
         if cell.observation.outcome is not None:
-            groups[cell.vantage, cell.observation.outcome].append(cell)
+            groups[cell.vantage, cell.observation.outcome, _why(cell)].append(cell.target.name)
     return [
-        (vantage, f"{_listed(cell.target.name for cell in cells)}: {outcome}: {_why(cells[0])}.")
-        for (vantage, outcome), cells in groups.items()
+        (vantage, f"{_listed(targets)}: {outcome}: {reason}.")
+        for (vantage, outcome, reason), targets in groups.items()
     ]
 
 
@@ -64,12 +64,18 @@ def _about(matrix: Matrix, bind: Bind, same: dict[Column, Cell]) -> Iterable[str
     facts = matrix.facts_of(bind)
     listeners = [listener for listener in facts.listeners if listener.port == matrix.experiment.service.port]
     if not listeners:
-        yield f"The server can't listen: {_decisive(cells[0]).text}."
+        yield f"{_not_listening(cells[0])}."
         return
     yield from _name_taken(bind, facts)
     meanings = _listed(_meaning(matrix, bind, facts, listener) for listener in listeners)
     yield f"{meanings}: {_who(cells, same)}."
     yield from _hung_up(cells)
+
+
+def _not_listening(cell: Cell) -> str:
+    if cell.prediction.outcome.verdict is Verdict.NOT_BOUND:
+        return f"The server can't listen: {_decisive(cell).text}"
+    return f"Nothing listens: {cell.observation.not_measured or 'the server did not start'}"
 
 
 def _name_taken(bind: Bind, facts: Facts) -> Iterable[str]:
@@ -128,9 +134,18 @@ def _verdict(cell: Cell) -> Verdict | None:
 
 
 def _why(cell: Cell) -> str:
-    step = _decisive(cell)
-    own = step.kind == "listener" and step.host != cell.bind.host
-    return f"{cell.target.address} is {step.host} itself" if own else step.text
+    """Return why a cell came out so, in words that other cells may share."""
+    step, outcome = _decisive(cell), cell.observation.outcome
+    if step.kind == "listener":
+        refused = outcome is not None and outcome.verdict is Verdict.REFUSED
+        if step.host != cell.bind.host:
+            return f"that is {step.host} itself"
+        return "the packet arrives, and no socket takes it" if refused else step.text
+    if step.kind == "route" and outcome is not None and outcome.detail == "ENETUNREACH":
+        return f"{step.host} has no route there"
+    if step.kind == "resolve":
+        return f"{step.host} does not know the name"
+    return step.text
 
 
 def _decisive(cell: Cell) -> Step:

@@ -253,6 +253,7 @@ def test_where_a_port_or_the_addresses_are_taken_the_run_moves_on(
 
 def test_a_port_that_is_taken_is_named(engine: Engine, experiment: Path, before: Holdings) -> None:
     change(experiment, "${NETLAB_PORTS:-195}11", "19999")
+    change(experiment, "${NETLAB_LAN:-198.18.1}.0/24", "198.18.98.0/24")  # and so there is no other place
     with listening(engine, 19999):
         code, complaint = run_small(engine, experiment)
     assert re.fullmatch(r"netlab: docker compose up: .*127\.0\.0\.1:19999.*\n", complaint)

@@ -13,7 +13,7 @@ import pytest
 import hftp
 from hftp.constants import Status
 from tests.hftp.conftest import make_data
-from tests.hftp.serving import PATIENCE_SECONDS, receive_all, running_server
+from tests.hftp.serving import PATIENCE_SECONDS, python, receive_all, running_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -247,3 +247,10 @@ def test_a_web_server_is_not_an_hftp_server() -> None:
         finally:
             web.shutdown()
             thread.join()
+
+
+@pytest.mark.parametrize("without", ["", "import sys; sys.modules['pybase64'] = None; "])
+def test_base64_is_checked_with_and_without_a_fast_decoder(without: str) -> None:
+    texts = [b"YWJjZA==", b"YWJj", b"YWJjZA=", b"YW!jZA==", b"YW=jZA=="]
+    program = f"{without}from hftp.decode import decode; print([decode(text, 4) for text in {texts}])"
+    assert python("-c", program).stdout == "[b'abcd', None, None, None, None]\n"

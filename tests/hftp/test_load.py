@@ -248,7 +248,8 @@ def test_json_has_it_all(server: RunningServer) -> None:
         (["--mix", "large=1"], "KIND=WEIGHT"),
         (["--mix", "small=0"], "nobody would ask"),
         (["--slice", "64X"], "a size is"),
-        (["-t", "0"], "above 0"),
+        (["-t", "0"], "leave no time"),
+        (["-t", "3601"], "3600 seconds at most"),
         (["-c", "30000"], "no more ports"),
     ],
 )

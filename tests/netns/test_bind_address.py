@@ -12,7 +12,7 @@ from netlab.backends.netns import NetnsLab
 from netlab.errors import AgentError, BackendUnavailableError, ExitCode
 from netlab.experiments import load
 from netlab.experiments.plan import Selection
-from netlab.model import Outcome, Verdict
+from netlab.model import Outcome, Topology, Verdict
 from netlab.run import run
 from tests.requirements import unavailable
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from netlab.backends import Channel
     from netlab.experiments import Draft
     from netlab.matrix import Matrix
-    from netlab.model import Cell, Topology
+    from netlab.model import Cell
 
 # O open, x refused, u unreachable (ENETUNREACH), ? unresolved (EAI_NONAME), - not-bound (EADDRNOTAVAIL).
 # The columns' letters: `netlab run` spells them out.

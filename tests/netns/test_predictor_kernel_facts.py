@@ -261,6 +261,22 @@ CASES: dict[str, tuple[Hosts, Dials]] = {
         },
         {("a", "2001:db8:9::9"): TIMEOUT, ("a", "198.18.9.9"): NO_NETWORK},
     ),
+    "unless the route back prefers a source (icmpv6_rt_has_prefsrc)": (
+        {
+            "a": On(at(1, 1), plan=routes((ANY6, "2001:db8:1::2"))),
+            "r": On(
+                at(2, 1, 2),
+                router=True,
+                plan={
+                    **routes({"to": "2001:db8:1::1/128", "device": "eth0", "source": "2001:db8:2::2"}),
+                    "rules": [
+                        {"family": 6, "priority": 100, "action": "blackhole", "source": "2001:db8:1::2/128"}
+                    ],
+                },
+            ),
+        },
+        {("a", "2001:db8:9::9"): NO_NETWORK},
+    ),
     "a rule may refuse by itself": (
         {
             "a": On(
@@ -393,6 +409,15 @@ CASES: dict[str, tuple[Hosts, Dials]] = {
             ("a", "ff02::9"): NO_NETWORK,
             ("a", "255.255.255.255"): NO_NETWORK,
         },
+    ),
+    "a route that refuses comes before multicast in IPv4": (
+        {
+            "a": On(
+                at(1, 1),
+                plan=routes({"to": ANY4, "kind": "blackhole"}, {"to": "ff00::/8", "kind": "blackhole"}),
+            )
+        },
+        {("a", "224.0.0.9"): INVALID, ("a", "ff02::9"): NO_NETWORK},
     ),
     "a link-local address needs its interface, and to such a socket nobody says that nobody is there": (
         {"a": On({"n1": ("fe80::1/64",)}), "b": On({"n1": ("fe80::2/64",)}, device="eth0")},

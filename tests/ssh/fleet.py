@@ -1,7 +1,7 @@
 """A fleet of machines for tests: namespace hosts, each with a real OpenSSH daemon, a home and keys.
 
-The daemons run without privileges: in a user namespace inside the host's, as an ordinary account, and serve just
-that account. So the fleet needs no root, and ends with the lab.
+The daemons run without privileges: in a user namespace inside the host's, as an ordinary account, and serve
+just that account. So the fleet needs no root, and ends with the lab.
 """
 
 from __future__ import annotations

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Callable
-
-_FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+from hftp.arguments import count, size, some_seconds
 
 # Linux gives a client 28,232 ports for one server address (net.ipv4.ip_local_port_range).
 _MAX_CLIENTS = 28_000
+
+# All latencies are kept until the end: an hour of them takes 4 GiB on a fast machine.
+_MAX_SECONDS = 3600
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +21,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         parser: Of the command, which has the server's address already.
     """
     parser.add_argument(
-        "-c", "--clients", type=_from(1), default=50, help="how many ask again and again (%(default)s)"
+        "-c", "--clients", type=count, default=50, help="how many ask again and again (%(default)s)"
     )
     parser.add_argument(
         "--mix",
@@ -31,7 +30,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         metavar="KIND=WEIGHT,...",
         help="what they ask: small requests, raw or base64 slices, or connect, one command, quit (small=1)",
     )
-    parser.add_argument("--slice", type=_size, metavar="BYTES", help="the size of slices, as 64K or 1M (64K)")
+    parser.add_argument("--slice", type=size, metavar="BYTES", help="the size of slices, as 64K or 1M (64K)")
     parser.add_argument("--file", metavar="NAME", help="the file they ask for (a large one that is listed)")
     for flag, meaning in (
         ("--idle", "clients that ask nothing until shortly before the end"),
@@ -39,36 +38,21 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         ("--trickling", "clients that send a byte a second"),
         ("--vanishing", "clients that leave in the middle of an answer, and come again"),
     ):
-        parser.add_argument(flag, type=_from(0), default=0, metavar="N", help=meaning)
-    parser.add_argument("-t", "--seconds", type=_seconds, default=5.0, help="for how long (%(default)s)")
-    parser.add_argument("-n", "--count", type=_from(1), help="end earlier, after so many answers")
+        parser.add_argument(flag, type=_count_or_none, default=0, metavar="N", help=meaning)
+    parser.add_argument("-t", "--seconds", type=_duration, default=5.0, help="for how long (%(default)s)")
+    parser.add_argument("-n", "--count", type=count, help="end earlier, after so many answers")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
-def _from(least: int) -> Callable[[str], int]:
-    def count(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and least <= int(text)):
-            raise argparse.ArgumentTypeError(f"a number from {least}, not {text!r}")
-        return int(text)
-
-    return count
+def _count_or_none(text: str) -> int:
+    return 0 if text == "0" else count(text)
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"seconds are a number above 0, 3600 at most, not {text!r}")
-    return seconds
-
-
-def _size(text: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,12})([kmg]?)i?b?", text.lower())
-    if not match:
-        raise argparse.ArgumentTypeError(f"a size is a number, or one with K, M or G, not {text!r}")
-    return int(match[1]) * _FACTORS[match[2]]
+def _duration(text: str) -> float:
+    value = some_seconds(text)
+    if value > _MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"it lasts {_MAX_SECONDS} seconds at most, not {text}")
+    return value
 
 
 def _mix(text: str) -> dict[str, int]:

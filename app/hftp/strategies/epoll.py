@@ -23,39 +23,56 @@ class Epoll(Strategy):
     """Attends clients as epoll reports them."""
 
     def begin(self, server: Server) -> None:
-        """Open the system's list."""
+        """Open the system's lists: one of all, and one of what is the server's own, which is in the first."""
         super().begin(server)
         self._epoll = select.epoll()
+        self._own = select.epoll()
+        self._epoll.register(self._own.fileno(), select.EPOLLIN)
 
     def watch(self, fd: int) -> None:
-        """Add what is the server's own to the list."""
-        self._epoll.register(fd, select.EPOLLIN)
+        """Add what is the server's own to its list."""
+        self._own.register(fd, select.EPOLLIN)
 
     def unwatch(self, fd: int) -> None:
         """Take it off."""
-        self._epoll.unregister(fd)
+        self._own.unregister(fd)
 
     def run(self) -> None:
         """Wait, give a turn to whoever is ready, keep time, and so on."""
         server, peers = self.server, self.server.peers
         while not server.over:
-            for fd, _ in self._epoll.poll(server.wait_s, EVENT_BATCH):
+            events = self._epoll.poll(server.wait_s, EVENT_BATCH)
+            for fd, _ in events:
                 peer = peers.get(fd)
-                if peer is None:
-                    server.attend_own(fd)
-                    continue
-                before = peer.wants
-                peer.turn()
-                if not peer.wants:
-                    server.leave(peer)
-                elif peer.wants != before:
-                    self._epoll.modify(fd, peer.wants)
+                if peer is not None:
+                    self._attend(peer)
+                elif fd == self._own.fileno():
+                    self._attend_own()
+            if len(events) == EVENT_BATCH:  # more are ready: new clients don't wait for all of them
+                self._attend_own()
             server.keep_time()
 
+    def _attend_own(self) -> None:
+        for fd, _ in self._own.poll(0):
+            self.server.attend_own(fd)
+
+    def _attend(self, peer: Peer) -> None:
+        before = peer.wants
+        peer.turn()
+        if not peer.wants:
+            self.server.leave(peer)
+        elif peer.wants != before:
+            self._epoll.modify(peer.fd, peer.wants)
+
     def welcome(self, peer: Peer) -> None:
-        """Add a client to the list. Its socket leaves the list when it is closed: epoll(7)."""
+        """Add a client to the list, and give it a turn: its first request often came with it.
+
+        Its socket leaves the list when it is closed: epoll(7).
+        """
         self._epoll.register(peer.fd, peer.wants)
+        self._attend(peer)
 
     def end(self) -> None:
-        """Close the list."""
+        """Close the lists."""
+        self._own.close()
         self._epoll.close()

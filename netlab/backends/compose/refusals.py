@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 # What is said before the reason, and says nothing.
 _PREFIXES = re.compile(
-    r"^(Error response from daemon: |Error starting userland proxy: |failed to create network \S+: |dependency failed to start: "
-    r"|failed to set up container networking: "
+    r"^(Error response from daemon: |Error starting userland proxy: |failed to create network \S+: "
+    r"|dependency failed to start: |failed to set up container networking: "
     r"|driver failed programming external connectivity on endpoint \S+ \([0-9a-f]+\): )"
 )
 

@@ -101,6 +101,14 @@ class PipeChannel:
             raise LabError(f"{self._name}: ended with the lab")
         return code
 
+    def send_signal(self, number: int) -> None:
+        """Send the program's process group a signal.
+
+        Raises:
+            LabError: the lab is gone.
+        """
+        self._kill(self._pid, number)
+
     def diagnostics(self) -> str:
         """Return what the program wrote to standard error so far (the last 4 KiB)."""
         if self._lines.at_end:

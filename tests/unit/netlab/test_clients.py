@@ -95,13 +95,18 @@ def test_a_client_costs_what_more_of_them_add() -> None:
     [
         (measured(ONE, NEVER_READS, p99=0.0039), "nobody felt it"),
         (measured(ONE, NEVER_READS, p99=0.02), "with one the others' p99 went from 2.00 ms to 20.0 ms"),
-        (measured(ONE, NEVER_READS, starved=40), "one starved 40 more of the 100"),
+        (measured(ONE, NEVER_READS, starved=40), "one starved 40 of the 100 (0 without it)"),
         (Cell(ONE, NEVER_READS, None, None, "why"), "one was not measured"),
     ],
 )
 def test_what_trouble_does_to_the_others_is_said(trouble: Cell, said_of_it: str) -> None:
     words = said(compared(measured(ONE, CALM), trouble))
     assert words["Who bears trouble?"] == f"1 never reads: {said_of_it}."
+
+
+def test_of_who_starves_clients_without_trouble_no_waiting_is_compared() -> None:
+    calm, troubled = measured(ONE, CALM, starved=70), measured(ONE, NEVER_READS, starved=70, p99=9.0)
+    assert said(compared(calm, troubled))["Who bears trouble?"] == "1 never reads: nobody felt it."
 
 
 def test_who_does_not_recover_is_said() -> None:

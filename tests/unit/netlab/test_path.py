@@ -277,6 +277,32 @@ def test_arp_ignore_may_also_want_the_asker_on_the_same_subnet() -> None:
         assert isinstance(sent, Delivered) == answers
 
 
+def test_of_what_is_not_for_it_a_host_that_is_no_router_checks_no_source() -> None:
+    strict = with_sysctls(
+        with_routes(ROUTER, route("198.18.8.20/32", "198.18.3.11", "eth1")),
+        all__rp_filter="1",
+        eth0__forwarding="0",
+    )
+    from_afar = with_routes(PEER, route("198.18.3.0/24", "198.18.1.1", src="198.18.8.20"))
+    prediction = ended(lab(peer=from_afar, router=strict), "198.18.3.11")
+    assert prediction.reason[-1].text == "198.18.3.11 is not local, and router is no router: dropped"
+
+
+def test_a_route_that_refuses_comes_before_multicast_in_ipv4() -> None:
+    refusing = with_routes(PEER, route("224.0.0.0/4", kind="blackhole", dev=None))
+    assert ended(lab(peer=refusing), "224.0.0.9").outcome == Outcome(Verdict.UNREACHABLE, "EINVAL")
+
+
+def test_an_icmpv6_error_has_the_source_of_the_way_in_unless_the_way_back_prefers_one() -> None:
+    ruled = replace(
+        ROUTER,
+        rules=(rule(6, 0, 255), rule(6, 9, action="blackhole", src="2001:db8:1::1/128"), rule(6, 32766, 254)),
+    )
+    preferring = with_routes(ruled, route("2001:db8:1::20/128", src="2001:db8:3::1"))
+    assert ended(lab(router=ruled), "2001:db8:9::9").outcome == TIMEOUT
+    assert ended(lab(router=preferring), "2001:db8:9::9").outcome == NO_NETWORK
+
+
 def test_an_icmp_error_does_not_look_twice() -> None:
     ruled = replace(
         ROUTER,

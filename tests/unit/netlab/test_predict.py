@@ -175,3 +175,53 @@ def test_an_ipv6_connection_that_hears_nothing_tries_the_route_of_its_source() -
     prediction = predict(lab, Bind("::", "server", "::"), PORT, "peer", Target("it", "2001:db8:3::11"))
     assert prediction.outcome == OPEN
     assert any("looked up again, now from 2001:db8:1::20" in step.text for step in prediction.reason)
+
+
+def test_the_answer_to_a_link_local_address_leaves_where_the_call_came_in() -> None:
+    server = facts(
+        interface("eth0", "fe80::1/64"), interface("eth1", "fe80::2/64"), listeners=(listener("::"),)
+    )
+    peer = facts(interface("eth0", "fe80::20/64"))
+    lab = view(server=(server, {"eth0": "other", "eth1": "lan"}), peer=(peer, {"eth0": "lan"}))
+    prediction = predict(lab, Bind("::", "server", "::"), PORT, "peer", Target("it", "fe80::2%eth0"))
+    assert prediction.outcome == OPEN
+
+
+def test_to_a_link_local_neighbour_that_is_not_there_nobody_says_so() -> None:
+    peer = facts(interface("eth0", "fe80::20/64"))
+    lab = view(peer=(peer, {"eth0": "lan"}))
+    prediction = predict(lab, Bind("::", "peer", "::"), PORT, "peer", Target("it", "fe80::9%eth0"))
+    assert prediction.outcome == Outcome(Verdict.TIMEOUT)
+
+
+def test_a_socket_bound_to_an_interface_answers_by_no_other() -> None:
+    server = facts(
+        interface("eth0", "198.18.1.11/24"),
+        interface("eth1", "198.18.2.11/24"),
+        listeners=(listener("0.0.0.0", device="eth1"),),
+    )
+    peer = facts(
+        interface("eth0", "198.18.1.20/24"),
+        interface("eth1", "198.18.2.20/24"),
+        routes=(route("198.18.2.11/32", dev="eth1", src="198.18.1.20"),),
+        sysctls={"net.ipv4.conf.eth1.arp_ignore": "1"},
+    )
+    lab = view(server=(server, {"eth0": "lan", "eth1": "back"}), peer=(peer, {"eth0": "lan", "eth1": "back"}))
+    # By the routes the answer would leave by eth0; it leaves by eth1, to whom asked by ARP there.
+    prediction = predict(lab, DEVICE, PORT, "peer", Target("it", "198.18.2.11"))
+    assert prediction.outcome == OPEN
+    far = facts(
+        interface("eth0", "198.18.1.20/24"),
+        routes=(route("198.18.2.11/32", "198.18.1.1"),),
+    )
+    router = facts(interface("eth0", "198.18.1.1/24"), interface("eth1", "198.18.2.1/24"), forwards=True)
+    lab = view(
+        server=(server, {"eth0": "lan", "eth1": "back"}),
+        peer=(far, {"eth0": "lan"}),
+        router=(router, {"eth0": "lan", "eth1": "back"}),
+    )
+    prediction = predict(lab, DEVICE, PORT, "peer", Target("it", "198.18.2.11"))
+    assert prediction.outcome == Outcome(Verdict.TIMEOUT)
+    assert prediction.reason[-1].text == (
+        "the answer to 198.18.1.20 is lost on server: nobody on eth1 answers for 198.18.1.20"
+    )

@@ -206,3 +206,19 @@ def test_evidence_of_an_icmp_message_of_an_unknown_kind() -> None:
 )
 def test_a_failed_service_tells_its_errno_in_the_words_of_its_language(output: str, errno: str) -> None:
     assert service_failure(output) == errno
+
+
+def test_an_errno_that_is_not_about_listening_is_no_reason_for_not_listening() -> None:
+    assert service_failure("server: cannot read my.conf: Permission denied") == ""
+    assert service_failure("nginx: bind() to 0.0.0.0:80 failed (13: Permission denied)") == "EACCES"
+
+
+def test_what_a_host_says_can_give_a_terminal_no_orders() -> None:
+    answer = {
+        "results": [
+            {**ANSWER["results"][0], "check": {"result": "wrong", "text": "\x1b]0;x\x07\x9b2J\ud800"}}
+        ]
+    }
+    check = read_probe_results("peer", answer)["any/lan-ipv4"].check
+    assert check is not None
+    assert check.text == "\ufffd]0;x\ufffd\ufffd2J\ufffd"

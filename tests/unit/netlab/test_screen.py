@@ -11,8 +11,10 @@ from rich.console import Console, RenderableType
 from netlab.experiments import load
 from netlab.matrix import Matrix
 from netlab.model import Cell, Observation, Outcome, Prediction, Step, Topology, Verdict
-from netlab.report.screen import grid, headline, screen, summary
-from netlab.report.symbols import MARKS
+from netlab.report.explain import explanation
+from netlab.report.grid import Grid
+from netlab.report.screen import headline, screen, summary
+from netlab.report.symbols import MARKS, NOT_MEASURED
 from tests.unit.netlab.made import OPEN, matrix
 
 
@@ -69,7 +71,7 @@ def test_the_headline_marks_a_disagreement_and_what_was_not_measured() -> None:
 
 
 def test_the_matrix_has_a_row_a_bind_and_a_letter_a_target() -> None:
-    assert [line.split() for line in drawn(grid(matrix())).splitlines()] == [
+    assert [line.split() for line in drawn(Grid(matrix())).splitlines()] == [
         ["server", "peer"],
         ["a", "b", "b", "c"],
         ["127.0.0.1", "●", "✗", "✗", "✗"],
@@ -105,6 +107,8 @@ def test_the_legend_explains_the_symbols_that_are_there_and_no_others() -> None:
 @pytest.mark.parametrize("verdict", Verdict)
 def test_every_verdict_has_a_symbol_of_its_own_in_either_alphabet(verdict: Verdict) -> None:
     mark = MARKS[verdict]
+    assert mark.symbol != NOT_MEASURED.symbol.strip() != ""
+    assert mark.ascii != NOT_MEASURED.ascii.strip() != ""
     assert len(mark.symbol) == len(mark.ascii) == 1
     assert mark.ascii.isascii()
     assert [m.symbol for m in MARKS.values()].count(mark.symbol) == 1
@@ -113,11 +117,46 @@ def test_every_verdict_has_a_symbol_of_its_own_in_either_alphabet(verdict: Verdi
 
 @pytest.mark.parametrize("ascii_only", [False, True])
 def test_the_matrix_of_the_standard_experiment_fits_on_80_columns(ascii_only: bool) -> None:
-    lines = drawn(grid(standard(), ascii_only=ascii_only)).rstrip("\n").splitlines()
+    lines = drawn(Grid(standard(), ascii_only=ascii_only)).rstrip("\n").splitlines()
     assert len(lines) == 2 + 13
     assert all(len(line) <= 80 for line in lines)
     assert [line.split()[0] for line in lines[2:]] == [bind.name for bind in standard().experiment.binds]
     assert all(len(line.split()) == 1 + 24 for line in lines[2:])
+
+
+@pytest.mark.parametrize("width", range(30, 80, 7))
+def test_on_a_narrow_terminal_no_symbol_is_cut_off(width: int) -> None:
+    """A symbol that is squeezed out, or becomes an ellipsis, would tell of another verdict."""
+    whole = matrix(one_peer_lan=Outcome(Verdict.WRONG_SERVICE), two_peer_lan=None)
+    text = drawn(Grid(whole), width)
+    symbols = [mark.symbol for mark in MARKS.values()] + [NOT_MEASURED.symbol]
+    assert sum(text.count(symbol) for symbol in symbols) == len(whole.cells)
+    assert text.count("≠!") == 1
+    assert text.count(NOT_MEASURED.symbol) == 1
+
+
+def test_blocks_that_do_not_fit_beside_each_other_stand_below_each_other() -> None:
+    lines = drawn(Grid(standard()), 50).splitlines()
+    assert next(line.split() for line in lines if line.startswith(" ") and "a" not in line.split()) == [
+        "server",
+        "peer",
+    ]
+    assert len(lines) == 2 * (2 + 13) + 1
+
+
+@pytest.mark.parametrize("text", ["[fd00:db8:1::18]:19500", "[/x]", "[bold]loud[/bold]"])
+def test_foreign_text_is_no_markup(text: str) -> None:
+    whole = matrix()
+    bind = replace(whole.experiment.binds[0], name=text)
+    cells = tuple(replace(c, bind=bind) if c.bind == whole.experiment.binds[0] else c for c in whole.cells)
+    experiment = replace(whole.experiment, binds=(bind, *whole.experiment.binds[1:]), title=text)
+    named = replace(
+        whole, experiment=experiment, cells=cells, facts={**whole.facts, text: whole.facts["127.0.0.1"]}
+    )
+    assert drawn(screen(named), 120).count(text) >= 2
+    reason = (Step("listener", text, text, text),)
+    one = replace(cells[0], prediction=replace(cells[0].prediction, reason=reason))
+    assert drawn(explanation(one), 120).count(text) >= 3
 
 
 @pytest.mark.parametrize("width", [80, 110, 200])

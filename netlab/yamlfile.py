@@ -1,0 +1,212 @@
+"""YAML files that people write: read, validated, and every error with its file, line and key.
+
+`parse` gives a `YamlFile`: what was read, and for every path into it the line that it stands on. `validate`
+holds it against a `Section`, a class whose fields are the keys that may be there.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedBase
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from netlab.errors import FileError
+
+Path = tuple[str | int, ...]
+
+# A key that is longer than this is abridged in errors.
+_LONGEST_KEY = 60
+
+
+class Section(BaseModel):
+    """A mapping with known keys; a key it does not know is an error that lists those that it does."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            for key in value:
+                if key not in cls.model_fields:
+                    raise PydanticCustomError("unknown_key", "{problem}", _unknown(key, [*cls.model_fields]))
+        return value
+
+
+def _unknown(key: object, allowed: list[str]) -> dict[str, Any]:
+    return {
+        "key": key,
+        "problem": f"unknown key{did_you_mean(str(key), allowed)}; allowed here: {', '.join(allowed)}",
+    }
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean 'address'?)`, or nothing if no known word is close."""
+    close = difflib.get_close_matches(word[:_LONGEST_KEY], [*known], n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+Form = TypeVar("Form", bound=Section)
+
+
+@dataclass(frozen=True)
+class YamlFile:
+    """A file's tree, and how to point into it.
+
+    Attributes:
+        name: what the user calls the file.
+        tree: mappings, sequences and scalars that know their lines.
+        kind: the error that this kind of file raises.
+    """
+
+    name: str
+    tree: Any
+    kind: type[FileError]
+
+    def error(self, path: Path, problem: str) -> FileError:
+        """Return the error that says that what stands at `path` can't be."""
+        return self.kind(self.name, self.line(path), ".".join(map(_short, self._known(path))), problem)
+
+    def validate(self, form: type[Form], whole: str) -> Form:
+        """Return the file's values.
+
+        Args:
+            form: what they may be.
+            whole: the same in words: "an experiment, with keys such as title".
+
+        Raises:
+            FileError: they are not what `form` allows.
+        """
+        try:
+            return form.model_validate(self.tree)
+        except ValidationError as error:
+            # The first one: the others often follow from it.
+            first = error.errors(include_url=False)[0]
+            path = _place(first)
+            raise self.error(path, _problem(first, "" if path else whole)) from None
+
+    def _known(self, path: Path) -> Path:
+        """Return the path without its steps into a scalar, which was taken for a list of one."""
+        tree = self.tree
+        for depth, step in enumerate(path):
+            if not isinstance(tree, CommentedBase):
+                return path[:depth]
+            try:
+                tree = tree[step]  # type: ignore[index]
+            except (KeyError, IndexError):
+                return path[: depth + 1]
+        return path
+
+    def line(self, path: Path) -> int:
+        """Return the 1-based line of what stands at `path`, or of the nearest thing around it."""
+        line, tree = 1, self.tree
+        for step in path:
+            if not isinstance(tree, CommentedBase):
+                break
+            positions = tree.lc.data or {}
+            if step not in positions:
+                break
+            line = positions[step][0] + 1
+            tree = tree[step]  # type: ignore[index]
+        return line
+
+
+def parse(name: str, text: str, kind: type[FileError]) -> YamlFile:
+    """Read YAML 1.2.
+
+    Args:
+        name: what the user calls the file.
+        text: its contents.
+        kind: the error to raise.
+
+    Raises:
+        FileError: it is no YAML.
+    """
+    yaml = YAML(typ="rt")
+    yaml.version = "1.2"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an anchor that is used twice
+            return YamlFile(name, yaml.load(io.StringIO(text)), kind)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise kind(name, line, "", f"not YAML: {error.problem or error.context}") from None
+    except YAMLError as error:
+        raise kind(name, 0, "", f"not YAML: {_one_line(error)}") from None
+    except Exception as error:
+        # What a tag asks for (`!!int x`), or nesting beyond all measure, fails in the library as it may.
+        raise kind(name, 0, "", f"not YAML that can be read: {_one_line(error)}") from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _short(word: object) -> str:
+    text = str(word)
+    return text if len(text) <= _LONGEST_KEY else text[: _LONGEST_KEY - 1] + "…"
+
+
+def _place(error: ErrorDetails) -> Path:
+    path = error["loc"]
+    if error["type"] == "unknown_key":
+        return (*path, error["ctx"]["key"])
+    return path[:-1] if path and path[-1] == "[key]" else path
+
+
+# What is allowed, by the type of pydantic's error; in braces what pydantic says of it.
+_ALLOWED = {
+    "string_type": "a text",
+    "string_pattern_mismatch": "a name of letters, digits and hyphens, such as server-1 (RFC 1123)",
+    "list_type": "a list, such as [lan, back]",
+    "dict_type": "a mapping, such as {{key: value}}",
+    "model_type": "a mapping, such as {{key: value}}",
+    "model_attributes_type": "a mapping, such as {{key: value}}",
+    "too_short": "at least one",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le:g}",
+    "literal_error": "{expected}",
+    "ip_v4_network": "an IPv4 network, such as 198.18.1.0/24",
+    "ip_v6_network": 'an IPv6 network, such as "2001:db8:1::/64"',
+}
+
+
+def _problem(error: ErrorDetails, whole: str) -> str:
+    """Say what is wrong, what is allowed, and what is there instead."""
+    kind = error["type"]
+    if kind == "missing":
+        return "is missing"
+    if kind == "value_error":
+        return str(error["ctx"]["error"])
+    if kind not in _ALLOWED:
+        return error["msg"]
+    if whole:
+        return f"expected {whole}; got {_shown(error['input'])}"
+    return f"expected {_ALLOWED[kind].format(**error.get('ctx', {}))}; got {_shown(error['input'])}"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, (dict, list)):
+        kind = "mapping" if isinstance(value, dict) else "list"
+        return f"a {kind}" if value else f"an empty {kind}"
+    if not isinstance(value, (str, int, float)):
+        return f"a {type(value).__name__}"
+    text = repr(str(value)) if isinstance(value, str) else str(value).lower()
+    return text if len(text) <= 60 else f"{text[:60]}..."

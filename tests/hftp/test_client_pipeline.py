@@ -1,0 +1,57 @@
+"""Many requests before the first answer: client and server never wait for each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import hftp
+from hftp.client import slice_request
+from tests.hftp.serving import running_server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_more_can_be_asked_than_both_systems_hold(data: Path) -> None:
+    """Six megabytes of requests and more of answers: neither fits the sockets' buffers."""
+    request = slice_request("f", 0, 41, raw=True)
+    count = 200_000
+    with running_server(data) as server, hftp.Client(server.host, server.port) as client:
+        for _ in range(count):
+            client.send(request)
+        for _ in range(count):
+            assert b"".join(client.take_slice(request, 41, raw=True)).startswith(b"!Que calor")
+
+
+def test_answers_come_in_the_order_of_the_requests(data: Path) -> None:
+    with running_server(data) as server, hftp.Client(server.host, server.port) as client:
+        for name in ("mib", "missing", "f"):
+            client.send(f"get_metadata {name}")
+        assert client.take_size("get_metadata mib") == 1 << 20
+        with pytest.raises(hftp.AnswerError, match=r"202 .*missing"):
+            client.take_size("get_metadata missing")
+        assert client.take_size("get_metadata f") == 41
+
+
+def test_a_file_that_becomes_shorter_leaves_the_connection_of_use(data: Path) -> None:
+    (data / "large").write_bytes(bytes(10 << 20))
+    with running_server(data) as server, hftp.Client(server.host, server.port) as client:
+        pieces = client.iter_range("large", 0, 12 << 20)  # more than there is
+        with pytest.raises(hftp.AnswerError, match="203"):
+            for _ in pieces:
+                pass
+        assert client.size("f") == 41
+
+
+def test_what_a_server_said_before_it_closed_is_read(data: Path) -> None:
+    """A fatal answer, while requests are still being sent: the error is the answer, not the broken pipe."""
+    with running_server(data) as server, hftp.Client(server.host, server.port) as client:
+        client.send("")
+        for _ in range(10_000):
+            client.send("get_metadata f")
+        with pytest.raises(hftp.AnswerError, match="101 BAD REQUEST"):
+            client.take_size("")
+        with pytest.raises(hftp.TruncatedError):
+            client.size("f")

@@ -1,0 +1,47 @@
+"""What the documentation shows is run as it stands there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from netlab.backends.netns import NetnsLab
+from netlab.errors import BackendUnavailableError
+from netlab.experiments import load
+from netlab.model import Verdict
+from netlab.run import run
+from tests.requirements import unavailable
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_experiment_of_the_guide_runs_and_comes_out_as_predicted(tmp_path: Path) -> None:
+    page = (DOCS / "experiments.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    file = tmp_path / "two-addresses.yaml"
+    file.write_text(text, encoding="utf-8")
+    draft = load(str(file))
+    try:
+        matrix = run(draft, "netns", NetnsLab(draft.lab), lambda *_: None)
+    except BackendUnavailableError as error:
+        unavailable("netns", str(error))
+    assert not matrix.disagreements
+    assert not matrix.not_measured
+    open_to = {(c.bind.name, c.vantage, c.target.name) for c in matrix.cells if c.observation.outcome}
+    assert len(open_to) == 3 * 5
+    weak_host = next(
+        c for c in matrix.cells if (c.bind.name, c.vantage, c.target.name) == ("back", "peer", "back")
+    )
+    assert weak_host.observation.outcome is not None
+    assert weak_host.observation.outcome.verdict is Verdict.OPEN
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in DOCS.glob("*.md"))])
+def test_every_link_within_the_project_leads_somewhere(page: str) -> None:
+    root = DOCS.parent
+    file = root / page
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", file.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (file.parent / target).exists(), f"{page} links to {target}"

@@ -1,0 +1,167 @@
+"""`netlab run`, `scan` and `why` over real OpenSSH daemons."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from typing import Any
+
+from netlab.backends.netns import NetnsLab
+from netlab.experiments.machines import MachinesDraft
+from netlab.experiments.plan import SERVER
+from netlab.run import run
+from tests.ssh.conftest import machines
+from tests.ssh.fleet import Done, Fleet, keygen
+
+Outcomes = dict[tuple[str, str, str], str]
+
+
+def matrix_over_ssh(lab: Fleet, *arguments: str) -> tuple[Done, dict[str, Any]]:
+    """Run the experiment on the machines; return how it ended, and its record."""
+    file = lab.directory / "run.json"
+    done = lab.netlab("run", "-i", "lab.yaml", "--json", str(file), *arguments)
+    return done, json.loads(file.read_text()) if file.exists() else {}
+
+
+def test_the_matrix_over_ssh_is_that_of_the_netns_backend_cell_by_cell(lab: Fleet) -> None:
+    done, record = matrix_over_ssh(lab)
+    assert done.code == 0, done.err
+    over_ssh: Outcomes = {}
+    for cell in record["cells"]:
+        assert cell["agrees"], cell
+        observed = cell["observation"]
+        key = (cell["bind"], cell["vantage"], cell["address"])
+        over_ssh[key] = f"{observed['verdict']} {observed['detail']}".strip()
+    draft = MachinesDraft(tuple(lab.machines), 19500)
+    matrix = run(draft, "netns", NetnsLab(machines()), lambda *_: None)
+    in_namespaces: Outcomes = {}
+    for seen in matrix.cells:
+        outcome = seen.observation.outcome
+        assert outcome is not None
+        key = (seen.bind.name, seen.vantage, seen.target.address)
+        in_namespaces[key] = f"{outcome.verdict} {outcome.detail}".strip()
+    assert len(over_ssh) > 300
+    assert over_ssh == in_namespaces
+
+
+def test_nothing_is_left_on_a_machine(lab: Fleet) -> None:
+    def there() -> str:
+        script = 'ls -A "$TMPDIR"; ls -A "$TMPDIR/home"; ls /proc | grep -c "^[0-9]*$"'
+        channel = lab.lab.spawn("server-any", ["sh", "-c", script])
+        lines = []
+        while line := channel.readline(5):
+            lines.append(line.decode())
+        return "".join(lines[:-1])
+
+    before = there()
+    done, _ = matrix_over_ssh(lab, "--from", SERVER)
+    assert done.code == 0, done.err
+    assert there() == before
+
+
+def test_a_machine_that_is_down_is_one_line_and_stops_nobody_else(own_lab: Fleet) -> None:
+    own_lab.daemons["peer"].close()
+    done, record = matrix_over_ssh(own_lab, "--from", "router")
+    assert done.code == 3
+    complaints = [line for line in done.err.splitlines() if line]
+    assert len(complaints) == 1, done.err
+    assert "peer is left out" in complaints[0]
+    assert "onnection refused" in complaints[0]
+    assert {cell["host"] for cell in record["cells"]} == {
+        "router",
+        "remote",
+        "server-any",
+        "server-loopback",
+    } - {"router"}
+
+
+def test_a_daemon_that_stops_answering_is_given_up(own_lab: Fleet) -> None:
+    # Its TCP port still accepts: the kernel does that.
+    own_lab.daemons["peer"].send_signal(signal.SIGSTOP)
+    done, _ = matrix_over_ssh(own_lab, "--from", "router", "--bind", "server-any 0.0.0.0")
+    own_lab.daemons["peer"].send_signal(signal.SIGCONT)
+    assert done.code == 3
+    assert "peer is left out" in done.err
+    assert "no SSH" in done.err
+
+
+def test_an_unknown_host_key_is_refused_with_its_fingerprint_until_it_is_accepted(own_lab: Fleet) -> None:
+    known = own_lab.directory / ".ssh" / "known_hosts"
+    address = own_lab.machines["peer"]
+    lines = known.read_text().splitlines(keepends=True)
+    known.write_text("".join(line for line in lines if not line.startswith(f"{address} ")))
+    shown = own_lab.run(
+        ["ssh-keygen", "-l", "-f", str(own_lab.directory / "hosts" / "peer" / "host_key.pub")]
+    )
+    fingerprint = shown.out.split()[1]
+    few = ("--from", "router", "--bind", "server-any 0.0.0.0")
+    done, _ = matrix_over_ssh(own_lab, *few)
+    assert done.code == 3
+    assert fingerprint in done.err
+    assert "--accept-new" in done.err
+    assert matrix_over_ssh(own_lab, "--accept-new", *few)[0].code == 0
+    # It is known from now on, and what was there before still is.
+    assert matrix_over_ssh(own_lab, *few)[0].code == 0
+    assert sorted(line.split()[0] for line in known.read_text().splitlines()) == sorted(
+        own_lab.machines.values()
+    )
+
+
+def test_a_changed_host_key_is_refused_loudly_even_with_accept_new(own_lab: Fleet) -> None:
+    known = own_lab.directory / ".ssh" / "known_hosts"
+    keygen(own_lab.directory / "another")
+    kind, key, *_ = (own_lab.directory / "another.pub").read_text().split()
+    address = own_lab.machines["peer"]
+    lines = [
+        line for line in known.read_text().splitlines(keepends=True) if not line.startswith(f"{address} ")
+    ]
+    known.write_text("".join([*lines, f"{address} {kind} {key}\n"]))
+    done, _ = matrix_over_ssh(own_lab, "--accept-new", "--from", "router", "--bind", "server-any 0.0.0.0")
+    assert done.code == 3
+    assert f"THE HOST KEY OF {address} HAS CHANGED" in done.err
+    assert known.read_text().count(f"{address} ") == 1
+
+
+def test_a_key_that_is_not_allowed_is_one_line(own_lab: Fleet) -> None:
+    own = own_lab.directory / ".ssh"
+    shutil.move(own / "id_ed25519", own / "elsewhere")
+    keygen(own / "id_ecdsa", "ecdsa")
+    done, _ = matrix_over_ssh(own_lab)
+    assert done.code == 3
+    assert "student may not log in: 1 keys were tried" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_scan_finds_every_daemon_from_everywhere(lab: Fleet) -> None:
+    file = lab.directory / "scan.json"
+    done = lab.netlab("scan", "-i", "lab.yaml", "--port", "22", "--strict", "--json", str(file))
+    assert done.code == 0, done.err + done.out
+    record = json.loads(file.read_text())
+    assert {service["name"] for service in record["services"]} == {f"{name}:22" for name in lab.machines}
+    neighbours = [c for c in record["cells"] if c["vantage"] == "controller" and c["host"] == "peer"]
+    assert [c["observation"]["verdict"] for c in neighbours] == ["open", "open"]
+
+
+def test_why_explains_a_way_across_hosts(lab: Fleet) -> None:
+    done = lab.netlab("why", "remote", "peer:22", "-i", "lab.yaml")
+    assert done.code == 0, done.err
+    assert "predicted open, observed open" in done.out
+    assert "passes it on" in done.out
+    done = lab.netlab("why", "remote", "peer:23", "-i", "lab.yaml")
+    assert done.code == 0, done.err
+    assert "predicted refused, observed refused" in done.out
+
+
+def test_a_machine_behind_a_jump_host_is_reached_through_it(own_lab: Fleet) -> None:
+    hosts = "".join(f"  {name}: {{address: {address!r}}}\n" for name, address in own_lab.machines.items())
+    hosts = hosts.replace(
+        f"remote: {{address: {own_lab.machines['remote']!r}", "remote: {address: 198.18.3.102, jump: router"
+    )
+    own_lab.inventory.write_text(f"defaults: {{user: student}}\nhosts:\n{hosts}")
+    # Directly there is no way: the router passes nothing on.
+    stop = own_lab.lab.spawn("router", ["sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_forward"])
+    assert stop.wait(5) == 0
+    done, record = matrix_over_ssh(own_lab, "--from", "remote", "--bind", "server-any 0.0.0.0")
+    assert done.code == 0, done.err
+    assert record["cells"]
