@@ -16,8 +16,8 @@ program goes back to the release before, and only then gives the lock back.
 """
 
 # It has to start quickly, and pathlib alone takes as long as the rest: paths are strings here.
-# ruff: noqa: PTH101, PTH102, PTH103, PTH104, PTH105, PTH108, PTH110, PTH111, PTH112, PTH115, PTH116, PTH117
-# ruff: noqa: PTH118, PTH119, PTH120, PTH123, PTH208, PTH211, SIM105, UP007, UP022
+# ruff: noqa: PTH101, PTH102, PTH103, PTH104, PTH105, PTH108, PTH110, PTH111, PTH112, PTH116, PTH117
+# ruff: noqa: PTH118, PTH119, PTH120, PTH123, PTH208, PTH211, SIM105, UP022
 
 from __future__ import annotations
 
@@ -1001,8 +1001,8 @@ class Deployer:
             "problems": [],
             "here": False,
         }
-        if request.get("id"):
-            found["here"] = store.is_whole(request["id"])
+        if request.get("release"):
+            found["here"] = store.is_whole(request["release"])
             found["problems"] = self._problems(request, found["here"])
         return found
 
@@ -1060,7 +1060,7 @@ class Deployer:
     def receive(self, request: Json) -> Json:
         """Make room for an upload; return where it goes."""
         self._must_be_locked()
-        incoming = self._store.path("releases", ".incoming-" + checked_id(request["id"]))
+        incoming = self._store.path("releases", ".incoming-" + checked_id(request["release"]))
         remove_tree(incoming)
         os.makedirs(incoming, mode=0o700)
         return {"path": incoming}
@@ -1068,7 +1068,7 @@ class Deployer:
     def install(self, request: Json) -> Json:
         """Complete an upload: verified, on disk, and with its name. The file sent by SFTP is there already."""
         self._must_be_locked()
-        name = checked_id(request["id"])
+        name = checked_id(request["release"])
         incoming = self._store.path("releases", ".incoming-" + name)
         for file, content in ((MANIFEST, request["manifest"]), (SUPERVISOR, request["supervisor"])):
             write_whole(os.path.join(incoming, file), content.encode())
@@ -1082,7 +1082,7 @@ class Deployer:
             `healthy`; otherwise `problem`, and in `back` the release that runs again, empty for none.
         """
         self._must_be_locked()
-        name = checked_id(request["id"])
+        name = checked_id(request["release"])
         if not self._store.is_whole(name):
             raise ProblemError(f"release {name[:12]} is not here, or damaged")
         service, why_not = choose_service(self._store, request["method"])

@@ -99,24 +99,24 @@ class DeployedMachine:
         """Return what is there, and what stands against a release."""
         if release is None:
             return self.ask("survey")
-        asked = {"id": release.id, "serve": release.serve, "bytes": len(release.program)}
+        asked = {"release": release.id, "serve": release.serve, "bytes": len(release.program)}
         return self.ask("survey", asked)
 
     def upload(self, release: Release) -> None:
         """Put a release there, beside the others: whole and verified, or not at all."""
-        place = self.ask("receive", {"id": release.id})["path"]
+        place = self.ask("receive", {"release": release.id})["path"]
         try:
             with self._files().open(f"{place}/{NAME}", "wb") as file:
                 file.set_pipelined(True)
                 file.write(release.program)
         except _TRANSFER_ERRORS as error:
             raise self._broken(error) from None
-        parts = {"id": release.id, "manifest": release.manifest, "supervisor": release.supervisor}
+        parts = {"release": release.id, "manifest": release.manifest, "supervisor": release.supervisor}
         self.ask("install", parts)
 
     def switch(self, release: str, method: str) -> Answer:
         """Run a release that is there; the deployer goes back by itself if it is not healthy."""
-        return self.ask("switch", {"id": release, "method": method}, _CHANGE_S)
+        return self.ask("switch", {"release": release, "method": method}, _CHANGE_S)
 
     def send_files(
         self,

@@ -9,8 +9,8 @@ kernel takes it back when the process ends, however it ends.
 """
 
 # It has to start quickly, and pathlib alone takes as long as the rest: paths are strings here.
-# ruff: noqa: PTH101, PTH102, PTH103, PTH104, PTH105, PTH108, PTH110, PTH111, PTH112, PTH115, PTH116, PTH117
-# ruff: noqa: PTH118, PTH119, PTH120, PTH123, PTH208, PTH211, SIM105, UP007, UP022
+# ruff: noqa: PTH103, PTH105, PTH111
+# ruff: noqa: PTH118, PTH123, SIM105
 
 from __future__ import annotations
 
