@@ -80,8 +80,8 @@ def deploy(
 ) -> ExitCode:
     """Put the server on machines, and take it back where it is not healthy or not reached as wanted.
 
-    The inventory says where it listens and who must and must not get through (serve:). A machine that fails goes
-    back to the release before, and says why; the others go on. Done twice, the second time changes nothing.
+    The inventory says where it listens and who must and must not get through (serve:). A machine that fails
+    goes back to the release before, and says why; the others go on. A second run changes nothing.
 
     Exit code: 0 every machine serves as wanted; 1 one went back, failed or was not tried; 2 a wrong option or
     file; 3 one could not be reached, or not be tried from everywhere; 130 interrupted.

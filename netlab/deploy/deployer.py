@@ -1,8 +1,8 @@
-"""The program that does the work of `netlab deploy` on a host: it keeps releases there, and a service that runs one.
+"""Does the work of `netlab deploy` on a host: keeps releases there, and a service that runs one of them.
 
-It is sent over the connection, as the agent is (`netlab.session`), runs on Python 3.8 and later with the standard
-library alone, and ends with the connection. JSON lines in, JSON lines out. Nothing that it is told ever comes near
-a shell.
+It is sent over the connection, as the agent is (`netlab.session`), runs on Python 3.8 and later with the
+standard library alone, and ends with the connection. JSON lines in, JSON lines out. Nothing that it is told
+ever comes near a shell.
 
     BASE/lock                  flock(2) of the one deployer at work; the kernel takes it back when that ends
     BASE/releases/ID/          a release: hftp.pyz, supervisor.py, release.json, of which ID is the SHA-256
@@ -11,8 +11,8 @@ a shell.
     BASE/run/, BASE/log/       the supervisor's, where no systemd does the work
     BASE/deploys.log           a line for each change, and who made it
 
-A release that was switched to is on trial until `confirm`. If the connection ends before, however it ends, this
-program goes back to the release before, and only then gives the lock back.
+A release that was switched to is on trial until `confirm`. If the connection ends before, however it ends,
+this program goes back to the release before, and only then gives the lock back.
 """
 
 # It has to start quickly, and pathlib alone takes as long as the rest: paths are strings here.
@@ -59,6 +59,7 @@ COMMAND_S = 20.0
 MANIFEST, PROGRAM, SUPERVISOR, GOOD = "release.json", "hftp.pyz", "supervisor.py", "good"
 ID = re.compile(r"[0-9a-f]{64}")
 UNIT = "netlab-hftp.service"
+NO_SYSTEMD = "systemd does not run"
 INCOMING = ".netlab-incoming"
 NONCE_PREFIX = "netlab-nonce-"
 SHARED_FILE_SYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "afs", "ceph", "9p")
@@ -78,7 +79,7 @@ def data_home() -> str:
 
 
 def file_system_of(path: str) -> str:
-    """Return the kind of file system that a path is on: the longest mount point above it (proc(5), mountinfo)."""
+    """Return the kind of file system a path is on: of the longest mount point above it (proc(5))."""
     best, kind = "", ""
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
@@ -124,7 +125,7 @@ def digest_of(path: str) -> str:
 
 
 def write_whole(path: str, content: bytes, mode: int = 0o600) -> None:
-    """Write a file under another name, and rename it: it is there whole or not at all, after a power cut, too."""
+    """Write a file by another name, and rename it: there whole or not at all, even after a power cut."""
     descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
@@ -329,7 +330,7 @@ def argv_of(pid: int) -> list[str]:
 
 
 def is_neighbour(pid: int) -> bool:
-    """Whether a process is in our own network and mount namespaces: in a container, paths mean something else."""
+    """Whether a process is in our own namespaces: in a container, paths mean something else."""
     try:
         return all(
             os.readlink(f"/proc/{pid}/ns/{kind}") == os.readlink(f"/proc/self/ns/{kind}")
@@ -475,7 +476,7 @@ class Supervised:
         line = reboot_line(sys.executable, self._store.path("current", SUPERVISOR), self._store.base)
         table = read_crontab()
         if table is None:
-            return "it does not start with the host: there is neither systemd nor cron for this account"
+            return "it will not start with the host: there is neither systemd nor cron for this account"
         kept = [other for other in table if not other.endswith(CRON_MARK)]
         if [*kept, line] != table:
             return write_crontab([*kept, line])
@@ -557,7 +558,7 @@ def read_crontab() -> list[str] | None:
 def write_crontab(lines: list[str]) -> str:
     """Write the account's lines; return what went wrong."""
     code, _, err = command(["crontab", "-"], "".join(line + "\n" for line in lines))
-    return f"it does not start with the host: crontab: {err.strip()}" if code else ""
+    return f"it will not start with the host: crontab: {err.strip()}" if code else ""
 
 
 def command(argv: list[str], given: str = "") -> tuple[int, str, str]:
@@ -654,10 +655,11 @@ class Systemd:
     def why_not(cls) -> str:
         """Return why there is no such service here; empty if there is.
 
-        Source: sd_booted(3). A user's manager outlives the last login only where the account lingers: loginctl(1).
+        Source: sd_booted(3). A user's manager outlives the last login only where the account lingers
+        (loginctl(1)).
         """
         if not os.path.isdir("/run/systemd/system"):
-            return "systemd does not run"
+            return NO_SYSTEMD
         if os.geteuid() == 0:
             return ""
         user = account_name()
@@ -767,7 +769,7 @@ if TYPE_CHECKING:
 
 
 def choose_service(store: Store, wanted: str) -> tuple[Service, str]:
-    """Return what runs the server here, and why not systemd where it does not.
+    """Return what runs the server here, and why not a unit, where systemd runs.
 
     Args:
         store: the releases.
@@ -783,7 +785,7 @@ def choose_service(store: Store, wanted: str) -> tuple[Service, str]:
         return Systemd(store), ""
     if wanted == "systemd":
         raise ProblemError(f"no systemd unit is possible: {why_not}")
-    return Supervised(store), why_not
+    return Supervised(store), "" if why_not == NO_SYSTEMD else f"no systemd unit: {why_not}"
 
 
 def recorded_service(store: Store) -> Service:
@@ -800,7 +802,7 @@ def recorded_service(store: Store) -> Service:
 
 
 def listening_places(address: str, port: int) -> list[tuple[int, Any]]:
-    """Return the socket addresses that a configured address means: the first that a name has, as hftp takes it.
+    """Return the socket address that a configured one means: the first that a name has, as hftp takes it.
 
     Raises:
         ProblemError: the name has none.
@@ -1066,7 +1068,7 @@ class Deployer:
         return {"path": incoming}
 
     def install(self, request: Json) -> Json:
-        """Complete an upload: verified, on disk, and with its name. The file sent by SFTP is there already."""
+        """Complete an upload: verified, on disk, and with its name. What SFTP brought is there already."""
         self._must_be_locked()
         name = checked_id(request["release"])
         incoming = self._store.path("releases", ".incoming-" + name)
@@ -1085,7 +1087,7 @@ class Deployer:
         name = checked_id(request["release"])
         if not self._store.is_whole(name):
             raise ProblemError(f"release {name[:12]} is not here, or damaged")
-        service, why_not = choose_service(self._store, request["method"])
+        service, no_unit = choose_service(self._store, request["method"])
         previous = [good for good in self._store.good() if good != name and self._store.is_whole(good)]
         self._before = previous[0] if previous else ""
         os.makedirs(served_directory(self._store.manifest(name)["serve"]), exist_ok=True)
@@ -1102,13 +1104,10 @@ class Deployer:
         except (ProblemError, OSError) as error:
             problem = in_words(error)
             return {"healthy": False, "problem": problem, **self.revert({"why": problem})}
-        return {
-            "healthy": True,
-            "notes": [text for text in (note, why_not and f"no systemd: {why_not}") if text],
-        }
+        return {"healthy": True, "notes": [text for text in (no_unit, note) if text]}
 
     def _try_out(self, name: str) -> str:
-        """Run a release beside the old one, on a free port of the loopback interface; return what is wrong."""
+        """Run a release beside the old one, on a free port of 127.0.0.1; return what is wrong."""
         serve = self._store.manifest(name)["serve"]
         program = os.path.join(self._store.release(name), PROGRAM)
         argv = [sys.executable, "-I", program, "serve", "--address=127.0.0.1", "--port=0"]
@@ -1216,7 +1215,7 @@ class Deployer:
         return {"kept": self._store.prune(int(request["keep"]))}
 
     def rollback(self, request: Json) -> Json:
-        """Say which release a rollback goes to: a good one other than the current, the latest or one by name."""
+        """Say which release a rollback goes to: a good one but not the current, the latest or one by name."""
         current = self._store.current()
         wanted = str(request.get("to") or "")
         others = [name for name in self._store.good() if name != current and self._store.is_whole(name)]

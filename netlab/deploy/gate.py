@@ -1,7 +1,7 @@
 """The reachability gate: who is to get through to a machine's server does, and who is not does not.
 
-The same agents, predictor and judgement as everywhere; a dial gets through if it reads the nonce that was put among
-the files of that very machine.
+The same agents, predictor and judgement as everywhere; a dial gets through if it reads the nonce that was put
+among the files of that very machine.
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ def _missing(served: Served, vantage: str, cells: Sequence[Cell]) -> str:
 
 
 def _not_measured(cells: Sequence[Cell], forbidden: bool) -> str:
-    """Say that it was not tried; one address that is open is enough to get through, and all must be shut not to."""
+    """Say that it was not tried; one open address is enough to get through, and not to, all must be shut."""
     if not forbidden and any(_through(cell) for cell in cells):
         return ""
     return next((cell.observation.not_measured for cell in cells if not cell.measured), "")
@@ -261,7 +261,7 @@ def _why(cell: Cell) -> str:
     """Return the step of the prediction that decides; where it came out otherwise, what that means."""
     if not cell.agrees:
         if cell.prediction.outcome.verdict is Verdict.OPEN:
-            return f"the facts say open: a filter on the way, on {cell.bind.host}, or between it and {cell.vantage}"
+            return f"the facts say open: a filter on {cell.bind.host}, or between it and {cell.vantage}"
         return f"the facts say {cell.prediction.outcome}: something between them answers"
     steps = [step for step in cell.prediction.reason if step.kind != "answer"] or cell.prediction.reason
     return f"on {steps[-1].host} {steps[-1].text}" if steps else "no reason is known"

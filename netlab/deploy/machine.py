@@ -159,7 +159,7 @@ class DeployedMachine:
         return self._sftp
 
     def _broken(self, error: BaseException) -> MachineError:
-        """Say why a transfer ended; SFTP's own word for a full disk is `Failure` (draft-ietf-secsh-filexfer-02, 7)."""
+        """Say why a transfer ended; SFTP's word for a full disk is `Failure` (draft-ietf-secsh-filexfer)."""
         said = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, TimeoutError):
             said = f"no answer within {_SILENT_S:.0f} s"

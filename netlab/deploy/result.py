@@ -58,5 +58,5 @@ def exit_code(results: Iterable[Result]) -> ExitCode:
 
 
 def counts_as_failure(result: Result) -> bool:
-    """Whether it counts towards --max-fail: a machine that is switched off does not, one that went back does."""
+    """Whether it counts towards --max-fail: a machine that went back does, one that is off does not."""
     return result.state in _REFUSED

@@ -97,7 +97,7 @@ class Work:
 
 
 class Rollout:
-    """Changes machines, as a context manager: when it ends, so do the deployers, and take back what is on trial.
+    """Changes machines, as a context manager: with it end the deployers, and take back what is on trial.
 
     Args:
         lab: the machines, connected.

@@ -1,11 +1,12 @@
 """Keeps the server running on a host where no systemd does: ships with each release, standard library only.
 
-`supervise BASE` runs the release that `BASE/current` names: starts it again when it ends, later and later when it
-ends soon, and keeps what it prints in `BASE/log/server.log`, rotated. `start BASE` does so in the background, for
-`@reboot` of crontab(5). `run BASE` only becomes the server, for systemd, which does the rest itself.
+`supervise BASE` runs the release that `BASE/current` names: starts it again when it ends, later and later
+when it ends soon, and keeps what it prints in `BASE/log/server.log`, rotated. `start BASE` does so in the
+background, for `@reboot` of crontab(5). `run BASE` only becomes the server, for systemd, which does the rest
+itself.
 
-A lock on `BASE/run/supervisor.lock` says that it runs, and who it is: fcntl(2), F_GETLK tells the process. The
-kernel takes it back when the process ends, however it ends.
+A lock on `BASE/run/supervisor.lock` says that it runs, and who it is: fcntl(2), F_GETLK tells the process.
+The kernel takes it back when the process ends, however it ends.
 """
 
 # It has to start quickly, and pathlib alone takes as long as the rest: paths are strings here.
