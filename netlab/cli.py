@@ -21,6 +21,7 @@ from netlab.commands.leftovers import down, list_runs
 from netlab.commands.run import run
 from netlab.commands.scan import scan
 from netlab.commands.why import why
+from netlab.deploy.command import deploy, logs, rollback, status, undeploy
 from netlab.errors import ExitCode, NetlabError
 
 # What write(2) says of a place that takes no more.
@@ -75,5 +76,7 @@ def commands() -> None:
     """Say who can reach a server, and why, and prove it on a real kernel."""
 
 
-for command in (run, scan, why, hosts, list_runs, down, doctor, clients):
+_ON_MACHINES = (deploy, status, logs, rollback, undeploy)
+
+for command in (run, scan, why, hosts, *_ON_MACHINES, list_runs, down, doctor, clients):
     commands.add_command(command)

@@ -47,12 +47,13 @@ class AgentSession:
     Args:
         lab: runs programs on hosts.
         host: one of its hosts.
+        program: the source of what runs there, if not the agent's: it answers requests in the same way.
 
     Raises:
         AgentError: the host is gone, or no program can be started there.
     """
 
-    def __init__(self, lab: Runner, host: str) -> None:
+    def __init__(self, lab: Runner, host: str, program: bytes | None = None) -> None:
         self.host = host
         self._turn = threading.Lock()
         self._last_id = 0
@@ -61,7 +62,7 @@ class AgentSession:
             self._channel = lab.spawn(host, [lab.python(host), "-I", "-S", "-c", BOOT])
         except LabError as error:
             raise AgentError(host, f"it could not be started: {error}") from error
-        source = agent_source()
+        source = program if program is not None else agent_source()
         try:
             self._channel.send(b"%d\n%b" % (len(source), source))
         except LabError:

@@ -1,6 +1,6 @@
 """`make bench`: what must hold, beside its references, in one interleaved run.
 
-python -m tests.bench [--smoke] [--only KEY ...] [--json FILE] [--charts DIRECTORY]
+python -m tests.bench [--smoke] [--rounds N] [--only KEY ...] [--json FILE] [--charts DIRECTORY]
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import json
 import resource
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from tests.bench.chart import draw
 from tests.bench.goals import FULL, GOALS, SMOKE, Goal, Scale, prepare
-from tests.bench.report import Samples, machine, record, table
-from tests.bench.servers import kinds, running
+from tests.bench.report import Sample, Samples, machine, record, table
+from tests.bench.servers import Running, cpu_s, kinds, running
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,8 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     goals = [goal for goal in GOALS if not options.only or goal.key in options.only]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
-    samples = measure(goals, SMOKE if options.smoke else FULL)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    scale = SMOKE if options.smoke else FULL
+    samples = measure(goals, replace(scale, rounds=options.rounds or scale.rounds))
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     console.print(table(samples))
     console.print(machine())
     if options.json:
@@ -46,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure what must hold.")
     parser.add_argument("--smoke", action="store_true", help="once and small: does it work at all?")
+    parser.add_argument("--rounds", type=int, metavar="N", help=f"how often ({FULL.rounds})")
     parser.add_argument("--only", nargs="+", choices=[goal.key for goal in GOALS], metavar="KEY")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--charts", metavar="DIRECTORY")
@@ -70,13 +73,20 @@ def measure(goals: list[Goal], scale: Scale) -> Samples:
             for _, group in itertools.groupby(goals, key=lambda goal: goal.group or goal.key):
                 together = list(group)
                 sys.stderr.write(f"\r\x1b[Kround {turn + 1} of {scale.rounds}: {together[0].title}")
-                for name in together[0].contenders:
+                # Every other round in the other order: none is always the first.
+                for name in together[0].contenders[:: -1 if turn % 2 else 1]:
                     if not known[name].missing:
                         with running(known[name], Path(directory)) as server:
                             for goal in together:
-                                samples[goal][name].append(goal.measure(server, scale))
+                                samples[goal][name].append(_sample(goal, server, scale))
     sys.stderr.write("\r\x1b[K")
     return samples
+
+
+def _sample(goal: Goal, server: Running, scale: Scale) -> Sample:
+    before_s = cpu_s(server.pid)
+    figure = goal.measure(server, scale)
+    return Sample(figure, cpu_s(server.pid) - before_s)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,10 +88,11 @@ class Goal:
 
 
 def prepare(directory: Path, scale: Scale) -> None:
-    """Make the files that are asked for."""
+    """Make the files that are asked for. What was just written is in the system's cache."""
     (directory / SMALL_NAME).write_bytes(b"!Que calor que hace hoy, pinta una birra!"[:SMALL_BYTES])
     with (directory / LARGE_NAME).open("wb") as file:
-        file.truncate(scale.large_bytes)
+        for _ in range(scale.large_bytes // MIB):
+            file.write(os.urandom(MIB))
 
 
 def _large(form: str, slice_bytes: int | None = None) -> Measurement:

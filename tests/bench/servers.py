@@ -181,3 +181,13 @@ def _wait_listening(port: int) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+
+
+def cpu_s(pid: int) -> float:
+    """Return the processor time of a process's threads, in seconds.
+
+    Source:
+        Linux, Documentation/scheduler/sched-stats.rst: the first field of /proc/PID/task/TID/schedstat.
+    """
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text(encoding="ascii").split()[0]) for task in tasks) / 1e9

@@ -9,7 +9,7 @@ import pytest
 
 from tests.bench.__main__ import main
 from tests.bench.goals import GOALS, Goal, Wanted
-from tests.bench.report import holds, ratio
+from tests.bench.report import Sample, cpu_ratio, holds, ratio
 from tests.bench.servers import kinds
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def test_every_goal_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[st
     for goal in kept["goals"].values():
         for name, figures in goal["samples"].items():
             assert len(figures) == (0 if name in kept["missing"] else 1), (goal["title"], name)
-            assert all(figure >= 0 for figure in figures)
+            assert all(figure >= 0 for figure, _ in figures)
     assert kept["goals"]["idle-held"]["samples"][
         "hftp, stdlib base64" if "hftp" in kept["missing"] else "hftp"
     ] == [0]
@@ -36,10 +36,19 @@ def test_every_goal_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_ratios_are_taken_round_by_round() -> None:
     goal = Goal("key", "title", "unit", lambda _, __: 0.0, wanted=(Wanted("nginx", 0.9), Wanted("", 5.0)))
-    samples = {goal: {"hftp": [10.0, 1.0, 30.0], "nginx": [10.0, 2.0, 20.0]}}
+    ours, theirs = [10.0, 1.0, 30.0], [10.0, 2.0, 20.0]
+    samples = {goal: {"hftp": list(map(Sample, ours)), "nginx": list(map(Sample, theirs))}}
     assert ratio(goal, goal.wanted[0], samples) == 1.0
     assert ratio(goal, goal.wanted[1], samples) == 10.0
-    assert ratio(goal, goal.wanted[0], {goal: {"hftp": [1.0], "nginx": []}}) is None
+    assert ratio(goal, goal.wanted[0], {goal: {"hftp": [Sample(1.0)], "nginx": []}}) is None
+
+
+def test_what_a_second_of_processor_time_gives_is_compared_too() -> None:
+    goal = Goal("key", "title", "requests/s", lambda _, __: 0.0, wanted=(Wanted("nginx", 0.9),))
+    samples = {goal: {"hftp": [Sample(100.0, 0.5)], "nginx": [Sample(200.0, 2.0)]}}
+    assert ratio(goal, goal.wanted[0], samples) == 0.5
+    assert cpu_ratio(goal, "nginx", samples) == 2.0
+    assert cpu_ratio(goal, "", samples) is None
 
 
 def test_a_ratio_has_a_least_and_an_amount_a_most() -> None:

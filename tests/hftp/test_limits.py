@@ -184,15 +184,15 @@ def test_a_thousand_idle_clients_cost_little_and_leave_no_trace(data: Path) -> N
 
 
 def test_a_directory_that_is_removed_is_the_servers_failure_and_a_new_one_is_another(
-    server: RunningServer,
+    own_server: RunningServer,
 ) -> None:
-    for path in server.directory.iterdir():
+    for path in own_server.directory.iterdir():
         path.unlink()
-    server.directory.rmdir()
-    server.directory.mkdir()
-    (server.directory / "new").touch()
-    assert server.ask(b"get_file_listing\r\n") == b"199 INTERNAL SERVER ERROR\r\n"
-    assert server.ask(b"get_metadata new\r\n") == b"202 FILE NOT FOUND\r\n"
+    own_server.directory.rmdir()
+    own_server.directory.mkdir()
+    (own_server.directory / "new").touch()
+    assert own_server.ask(b"get_file_listing\r\n") == b"199 INTERNAL SERVER ERROR\r\n"
+    assert own_server.ask(b"get_metadata new\r\n") == b"202 FILE NOT FOUND\r\n"
 
 
 def test_a_directory_that_is_renamed_is_still_served(data: Path) -> None:

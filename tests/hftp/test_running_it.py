@@ -197,18 +197,18 @@ def test_a_log_that_can_not_be_written_is_one_line(data: Path) -> None:
 # Signals.
 
 
-def test_sigusr1_prints_counters(server: RunningServer) -> None:
-    server.says = (
+def test_sigusr1_prints_counters(own_server: RunningServer) -> None:
+    own_server.says = (
         r"hftp: process \d+, up \d+ s, clients \d now and \d in all, requests (\d+), bytes (\d+), .*\n"
     )
-    assert server.ask(b"get_metadata f\r\n" * 10) == SIZE_OF_F * 10
-    wait_until(lambda: not server.children(), "its process has ended")
+    assert own_server.ask(b"get_metadata f\r\n" * 10) == SIZE_OF_F * 10
+    wait_until(lambda: not own_server.children(), "its process has ended")
     time.sleep(0.05)
-    server.process.send_signal(signal.SIGUSR1)
+    own_server.process.send_signal(signal.SIGUSR1)
     time.sleep(0.05)
-    assert server.ask(b"get_metadata f\r\n") == SIZE_OF_F
-    _, errors = server.stop()
-    found = re.fullmatch(server.says, errors)
+    assert own_server.ask(b"get_metadata f\r\n") == SIZE_OF_F
+    _, errors = own_server.stop()
+    found = re.fullmatch(own_server.says, errors)
     assert found, errors
     assert int(found[1]) == 11  # one was there at the beginning
     assert int(found[2]) > 100

@@ -29,25 +29,25 @@ LARGE_BYTES = 64 << 20
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_an_idle_server_well(server: RunningServer, number: signal.Signals) -> None:
-    with server.connect():
-        server.process.send_signal(number)
-        assert server.process.wait(PATIENCE_SECONDS) == 0
-    assert server.process.communicate() == ("", "")
+def test_a_signal_ends_an_idle_server_well(own_server: RunningServer, number: signal.Signals) -> None:
+    with own_server.connect():
+        own_server.process.send_signal(number)
+        assert own_server.process.wait(PATIENCE_SECONDS) == 0
+    assert own_server.process.communicate() == ("", "")
 
 
-def test_a_running_answer_is_finished_and_no_other_is_begun(server: RunningServer) -> None:
+def test_a_running_answer_is_finished_and_no_other_is_begun(own_server: RunningServer) -> None:
     head = b"0 OK\r\nContent-Length: %d\r\n\r\n" % LARGE_BYTES
-    with server.connect(receive_buffer_bytes=65536) as sock:
+    with own_server.connect(receive_buffer_bytes=65536) as sock:
         sock.sendall(b"get_slice huge 0 %d raw\r\nget_metadata f\r\n" % LARGE_BYTES)
         assert receive_exactly(sock, len(head)) == head
-        server.process.send_signal(signal.SIGTERM)
+        own_server.process.send_signal(signal.SIGTERM)
         with pytest.raises(OSError, match="refused"):
             for _ in range(100):  # until it has seen the signal
-                server.connect().close()
+                own_server.connect().close()
                 time.sleep(0.01)
         assert receive_all(sock) == bytes(LARGE_BYTES)
-    assert server.process.wait(PATIENCE_SECONDS) == 0
+    assert own_server.process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_the_grace_is_bounded(data: Path) -> None:
@@ -63,27 +63,27 @@ def test_the_grace_is_bounded(data: Path) -> None:
             receive_all(sock)
 
 
-def test_a_second_signal_ends_the_grace(server: RunningServer) -> None:
-    with server.connect() as sock:
+def test_a_second_signal_ends_the_grace(own_server: RunningServer) -> None:
+    with own_server.connect() as sock:
         sock.sendall(b"get_slice huge 0 %d raw\r\n" % HUGE_BYTES)
         receive_exactly(sock, 100_000)
-        server.process.send_signal(signal.SIGTERM)
+        own_server.process.send_signal(signal.SIGTERM)
         time.sleep(0.05)
-        server.process.send_signal(signal.SIGTERM)
+        own_server.process.send_signal(signal.SIGTERM)
         began = time.monotonic()
-        assert server.process.wait(PATIENCE_SECONDS) == 0
+        assert own_server.process.wait(PATIENCE_SECONDS) == 0
         assert time.monotonic() - began < 2
 
 
-def test_a_port_can_be_used_again_at_once(server: RunningServer, data: Path) -> None:
+def test_a_port_can_be_used_again_at_once(own_server: RunningServer, data: Path) -> None:
     """The connections that the first server closed are in TIME_WAIT: SO_REUSEADDR."""
-    assert server.ask(b"quit\r\n") == b"0 OK\r\n"
-    with server.connect() as sock:
+    assert own_server.ask(b"quit\r\n") == b"0 OK\r\n"
+    with own_server.connect() as sock:
         sock.sendall(b"\n")
         assert receive_all(sock) == b"100 BAD EOL\r\n"
-    assert server.stop() == (0, "")
-    with running_server(data, "-p", str(server.port)) as second:
-        assert second.port == server.port
+    assert own_server.stop() == (0, "")
+    with running_server(data, "-p", str(own_server.port)) as second:
+        assert second.port == own_server.port
 
 
 def test_a_signal_before_the_loop_is_not_lost(data: Path) -> None:

@@ -1,7 +1,8 @@
 """A fleet of machines for tests: namespace hosts, each with a real OpenSSH daemon, a home and keys.
 
 The daemons run without privileges: in a user namespace inside the host's, as an ordinary account, and serve
-just that account. So the fleet needs no root, and ends with the lab.
+just that account. So the fleet needs no root, and ends with the lab. Each machine has processes of its own:
+those of the others are not in its /proc, and all of them end with the daemon.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_interface
@@ -24,12 +25,17 @@ from tests.requirements import unavailable
 
 USER = "student"
 CONTROLLER = "controller"
+_DISK = "64m"
 
-# $1: the directory of the host's keys. TMPDIR is in memory, and the host's own.
+# $1: the directory of the host's keys; $2: the size of its disk. TMPDIR is in memory, and the host's own.
 _SSHD = r"""
 set -e
 home=$TMPDIR/home
-mkdir -p "$home/.ssh"
+if [ ! -d "$home" ]; then  # otherwise it starts again, with its disk as it was
+  mkdir "$home"
+  mount -t tmpfs -o "size=$2" home "$home"
+  mkdir "$home/.ssh"
+fi
 cp "$1/authorized_keys" "$home/.ssh/authorized_keys"
 {
   echo "student:x:1000:1000::$home:/bin/sh"
@@ -48,7 +54,8 @@ Subsystem sftp internal-sftp
 END
 echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start
 export HOME="$home"
-exec unshare --user --map-user=1000 --map-group=1000 /usr/sbin/sshd -D -e -f "$TMPDIR/sshd_config"
+exec unshare --user --map-user=1000 --map-group=1000 --mount --pid --fork --kill-child --mount-proc \
+  /usr/sbin/sshd -D -e -f "$TMPDIR/sshd_config"
 """
 
 
@@ -86,6 +93,15 @@ class Fleet:
         """Run netlab on the controller."""
         return self.run([sys.executable, "-m", "netlab", *arguments], timeout_s=timeout_s)
 
+    def start_machine(self, name: str, disk: str = _DISK) -> None:
+        """Start a machine's daemon, once more after it was ended: then its files are still there."""
+        own = self.directory / "hosts" / name
+        self.daemons[name] = self.lab.spawn(name, ["sh", "-c", _SSHD, "sh", str(own), disk])
+
+    def wait_up(self, name: str) -> None:
+        """Wait until a machine's daemon listens."""
+        _wait_listening(name, self.daemons[name])
+
     def run(self, argv: Sequence[str], timeout_s: float = 60) -> Done:
         """Run a program on the controller, to its end."""
         # Its home has the keys and what is known of the machines; its working directory is the inventory's.
@@ -120,19 +136,20 @@ def with_controller(topology: Topology, network: Network, number: int) -> Topolo
 
 
 @contextmanager
-def fleet(topology: Topology, directory: Path) -> Iterator[Fleet]:
+def fleet(topology: Topology, directory: Path, disks: Mapping[str, str] | None = None) -> Iterator[Fleet]:
     """Bring up a topology, which has a controller, with an SSH daemon on every other host.
 
     Args:
         topology: the hosts; the first address of each is the one that the inventory names.
         directory: an empty one, for keys.
+        disks: how large a host's home is, where that matters: `1m`.
     """
     if shutil.which("sshd", path="/usr/sbin:/usr/bin:/sbin:/bin") is None:
         unavailable("ssh", "there is no sshd: install openssh-server")
     try:
         with NetnsLab(topology) as lab:
             up = Fleet(lab, _machines(topology), directory)
-            _start_daemons(up)
+            _start_daemons(up, disks or {})
             _write_inventory(up)
             yield up
     except BackendUnavailableError as error:
@@ -145,7 +162,7 @@ def _machines(topology: Topology) -> dict[str, str]:
     }
 
 
-def _start_daemons(up: Fleet) -> None:
+def _start_daemons(up: Fleet, disks: Mapping[str, str]) -> None:
     keys = up.directory / ".ssh"
     keys.mkdir(mode=0o700)
     keygen(keys / "id_ed25519")
@@ -157,10 +174,10 @@ def _start_daemons(up: Fleet) -> None:
         shutil.copy(keys / "id_ed25519.pub", own / "authorized_keys")
         kind, key, *_ = (own / "host_key.pub").read_text().split()
         known.append(f"{address} {kind} {key}\n")
-        up.daemons[name] = up.lab.spawn(name, ["sh", "-c", _SSHD, "sh", str(own)])
+        up.start_machine(name, disks.get(name, _DISK))
     (keys / "known_hosts").write_text("".join(known))
-    for name, daemon in up.daemons.items():
-        _wait_listening(name, daemon)
+    for name in up.daemons:
+        up.wait_up(name)
 
 
 def _wait_listening(name: str, daemon: PipeChannel) -> None:

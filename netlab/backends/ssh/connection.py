@@ -160,9 +160,8 @@ def _socket(login: Login, through: paramiko.Transport | None, where: str) -> soc
 def _authenticate(transport: paramiko.Transport, login: Login, terms: Terms) -> None:
     """Try the agent's keys, then the key files, then a password, as ssh(1) does."""
     user = login.user or getpass.getuser()
-    tried = 0
-    for key in _keys(login, terms):
-        tried += 1
+    keys, locked = _keys(login, terms)
+    for key in keys:
         with suppress(paramiko.AuthenticationException):
             transport.auth_publickey(user, key)
             return
@@ -173,9 +172,11 @@ def _authenticate(transport: paramiko.Transport, login: Login, terms: Terms) -> 
                 transport.auth_password(user, password)
                 return
     where = endpoint(login.address, login.port)
-    raise ConnectError(
-        where, f"{user} may not log in: {tried} keys were tried; name the right one (key:, -i)"
+    sealed = "".join(
+        f"; {path} is encrypted, and there is no terminal to ask for its passphrase on" for path in locked
     )
+    remedy = "" if sealed else "; name the right one (key: in lab.yaml, IdentityFile in ~/.ssh/config)"
+    raise ConnectError(where, f"{user} may not log in: {len(keys)} keys were tried{sealed}{remedy}")
 
 
 def _allowed(transport: paramiko.Transport, user: str) -> list[str]:
@@ -189,8 +190,10 @@ def _allowed(transport: paramiko.Transport, user: str) -> list[str]:
     return []
 
 
-def _keys(login: Login, terms: Terms) -> Sequence[paramiko.PKey]:
+def _keys(login: Login, terms: Terms) -> tuple[Sequence[paramiko.PKey], Sequence[Path]]:
+    """Return the keys to try, and the files whose passphrase nobody knows."""
     keys: list[paramiko.PKey] = []
+    locked: list[Path] = []
     named = [path.expanduser() for path in login.keys]
     if terms.agent and not login.only_these_keys:
         with suppress(paramiko.SSHException, OSError):
@@ -199,18 +202,22 @@ def _keys(login: Login, terms: Terms) -> Sequence[paramiko.PKey]:
         home = Path("~/.ssh").expanduser()
         named = [home / name for name in _DEFAULT_KEYS if (home / name).is_file()]
     for path in named:
-        keys += _load(path, terms.secrets)
-    return keys
+        key = _maybe_load(path, terms.secrets)
+        if key is None:
+            locked.append(path)
+        else:
+            keys.append(key)
+    return keys, locked
 
 
-def _load(path: Path, secrets: Secrets) -> Sequence[paramiko.PKey]:
-    """Read a private key file, asking for its passphrase where it has one.
+def _maybe_load(path: Path, secrets: Secrets) -> paramiko.PKey | None:
+    """Read a private key file, asking for its passphrase where it has one; None if nobody knows it.
 
     Raises:
         NetlabError: it can't be read.
     """
     try:
-        return [paramiko.PKey.from_path(path)]
+        return paramiko.PKey.from_path(path)
     except paramiko.PasswordRequiredException:
         pass
     except TypeError:  # how the cryptography library says that a passphrase is needed
@@ -219,9 +226,9 @@ def _load(path: Path, secrets: Secrets) -> Sequence[paramiko.PKey]:
         raise NetlabError(f"key {path}: {_said(error)}") from None
     passphrase = secrets.passphrase(path)
     if passphrase is None:
-        return []
+        return None
     try:
-        return [paramiko.PKey.from_path(path, passphrase.encode())]  # type: ignore[arg-type]  # bytes, in truth
+        return paramiko.PKey.from_path(path, passphrase.encode())  # type: ignore[arg-type]  # bytes, in truth
     except (OSError, ValueError, paramiko.SSHException, TypeError):
         raise NetlabError(f"key {path}: the passphrase is wrong") from None
 

@@ -1,0 +1,182 @@
+"""One machine's end of a deployment: the deployer there, asked step by step, and the files that go there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+import paramiko
+
+from netlab.backends.ssh import SshLab
+from netlab.deploy.release import Release
+from netlab.errors import AgentError, NetlabError
+from netlab.session import AgentSession
+from netlab.zipapp import NAME
+
+# Beyond the deployer's own patience: a switch stops one server, starts one, and perhaps goes back.
+_CHANGE_S = 90.0
+_ANSWER_S = 30.0
+# Hashing what is served takes its time: 100 MB/s on a slow machine, and some gigabytes.
+_FILES_S = 600.0
+_LOCK_WAIT_S = 5.0
+_SILENT_S = 30.0
+_PIECE_BYTES = 1 << 18
+
+Answer = dict[str, Any]
+
+
+class MachineError(NetlabError):
+    """A step of a deployment failed on a machine.
+
+    Args:
+        problem: what went wrong, and what to do.
+    """
+
+
+@cache
+def deployer_source() -> bytes:
+    """Return the source of `netlab.deploy.deployer`, which runs elsewhere and is not imported here."""
+    return Path(__file__).with_name("deployer.py").read_bytes()
+
+
+class DeployedMachine:
+    """A machine with a deployer at work, which ends with `close`, and takes back what is not confirmed.
+
+    Args:
+        lab: with a connection to it.
+        host: its name.
+
+    Raises:
+        MachineError: no deployer can be started there.
+    """
+
+    def __init__(self, lab: SshLab, host: str) -> None:
+        self.host = host
+        self._connection = lab.connection(host)
+        self._sftp: paramiko.SFTPClient | None = None
+        self._busy = threading.Lock()
+        try:
+            self._session = AgentSession(lab, host, deployer_source())
+        except AgentError as error:
+            raise MachineError(error.problem) from None
+
+    def close(self) -> None:
+        """End the deployer. Safe to repeat."""
+        self._session.close()
+
+    def ping(self) -> None:
+        """Tell the deployer that we are still there, unless it is at work for us anyway."""
+        if self._busy.acquire(blocking=False):
+            try:
+                self._session.call("ping", timeout_s=_ANSWER_S)
+            except AgentError:
+                pass  # the next step will say so
+            finally:
+                self._busy.release()
+
+    def ask(
+        self, op: str, fields: Mapping[str, object] | None = None, timeout_s: float = _ANSWER_S
+    ) -> Answer:
+        """Have a step done.
+
+        Raises:
+            MachineError: it failed there, or the machine is gone.
+        """
+        try:
+            with self._busy:
+                return self._session.call(op, fields, timeout_s=timeout_s)
+        except AgentError as error:
+            raise MachineError(error.problem.removeprefix(f"{op}: ")) from None
+
+    def lock(self, who: str) -> None:
+        """Be the only one who changes the machine, as long as the connection lasts."""
+        self.ask("lock", {"who": who, "wait_s": _LOCK_WAIT_S})
+
+    def survey(self, release: Release | None = None) -> Answer:
+        """Return what is there, and what stands against a release."""
+        if release is None:
+            return self.ask("survey")
+        asked = {"release": release.id, "serve": release.serve, "bytes": len(release.program)}
+        return self.ask("survey", asked)
+
+    def upload(self, release: Release) -> None:
+        """Put a release there, beside the others: whole and verified, or not at all."""
+        place = self.ask("receive", {"release": release.id})["path"]
+        try:
+            with self._files().open(f"{place}/{NAME}", "wb") as file:
+                file.set_pipelined(True)
+                file.write(release.program)
+        except _TRANSFER_ERRORS as error:
+            raise self._broken(error) from None
+        parts = {"release": release.id, "manifest": release.manifest, "supervisor": release.supervisor}
+        self.ask("install", parts)
+
+    def switch(self, release: str, method: str) -> Answer:
+        """Run a release that is there; the deployer goes back by itself if it is not healthy."""
+        return self.ask("switch", {"release": release, "method": method}, _CHANGE_S)
+
+    def send_files(
+        self,
+        directory: str,
+        files: Mapping[str, Path],
+        digests: Mapping[str, str],
+        count: Callable[[int], None],
+    ) -> None:
+        """Replace files in the data directory, each in one step.
+
+        Args:
+            directory: as the inventory names it.
+            files: the local file, by name.
+            digests: by name.
+            count: told of bytes that have gone.
+        """
+        place = PurePosixPath(self.ask("incoming", {"directory": directory})["path"])
+        left = len(files)
+        for name, path in files.items():
+            try:
+                with path.open("rb") as source, self._files().open(str(place / name), "wb") as file:
+                    file.set_pipelined(True)
+                    _copy(source, file, count)
+            except _TRANSFER_ERRORS as error:
+                raise self._broken(error) from None
+            left -= 1
+            asked = {"directory": directory, "files": {name: digests[name]}, "last": not left}
+            self.ask("place", asked, _FILES_S)
+
+    def compare(self, directory: str, files: Mapping[str, tuple[int, str]]) -> Answer:
+        """Return which of the files are missing there or other ones, and which are there alone."""
+        return self.ask("compare", {"directory": directory, "files": dict(files)}, _FILES_S)
+
+    def _files(self) -> paramiko.SFTPClient:
+        if self._sftp is None:
+            self._sftp = self._connection.sftp()
+            channel = self._sftp.get_channel()
+            assert channel is not None
+            channel.settimeout(_SILENT_S)
+        return self._sftp
+
+    def _broken(self, error: BaseException) -> MachineError:
+        """Say why a transfer ended; SFTP's word for a full disk is `Failure` (draft-ietf-secsh-filexfer)."""
+        said = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, TimeoutError):
+            said = f"no answer within {_SILENT_S:.0f} s"
+        return MachineError(f"the upload broke off: {said}{self._when_full()}")
+
+    def _when_full(self) -> str:
+        try:
+            free = self.ask("compare", {"directory": ".", "files": {}}, 5.0)["free"]
+        except MachineError:
+            return ""
+        return f": the disk is full ({free >> 10} KiB free)" if free < (1 << 20) else ""
+
+
+_TRANSFER_ERRORS = (OSError, EOFError, paramiko.SSHException)
+
+
+def _copy(source: BinaryIO, file: paramiko.SFTPFile, count: Callable[[int], None]) -> None:
+    while piece := source.read(_PIECE_BYTES):
+        file.write(piece)
+        count(len(piece))
