@@ -114,6 +114,8 @@ def _mark(scan: Scan, service: Service, vantage: str, *, ascii_only: bool) -> Te
     if vantage == service.host:
         return Text("-", style="dim")
     cells = scan.between(service, vantage)
+    if not cells:  # it has no address
+        return Text()
     best = furthest(cells)
     mark = NOT_MEASURED if best is None else mark_of(best)
     surprise = any(cell.measured and not cell.agrees for cell in cells)
@@ -128,6 +130,9 @@ def _legend(scan: Scan, *, ascii_only: bool) -> Text:
     for verdict, mark in MARKS.items():
         if verdict in used:
             legend.append(f"{_symbol(mark, ascii_only=ascii_only)} ", mark.style).append(f"{verdict}   ")
+    if not all(cell.measured for cell in scan.cells):
+        legend.append(f"{_symbol(NOT_MEASURED, ascii_only=ascii_only)} ", NOT_MEASURED.style)
+        legend.append("not measured")
     return legend
 
 

@@ -87,13 +87,15 @@ def ready_engine() -> Engine:
         BackendUnavailableError: there is none, it lacks an image that the lab needs, or Compose is old.
     """
     engine = find_engine()
-    with asking(engine):
-        for image in (SERVER_IMAGE, CLIENT_IMAGE):
-            try:
-                engine.client.images.get(image)
-            except ImageNotFound:
-                why = f"an engine answers ({engine.source}), but it has no image {image}"
-                raise BackendUnavailableError("compose", why, "make it with 'make images'") from None
+    for image in (SERVER_IMAGE, CLIENT_IMAGE):
+        try:
+            engine.client.images.get(image)
+        except ImageNotFound:
+            why = f"an engine answers ({engine.source}), but it has no image {image}"
+            raise BackendUnavailableError("compose", why, "make it with 'make images'") from None
+        except (DockerException, OSError) as error:
+            why = f"an engine answers ({engine.source}), but then it fails: {short(error)}"
+            raise BackendUnavailableError("compose", why, "see its log, or start it anew") from None
     version = compose_version(engine)
     if tuple(map(int, re.findall(r"\d+", version)[:2])) < _COMPOSE_SINCE:
         wanted = ".".join(map(str, _COMPOSE_SINCE))
