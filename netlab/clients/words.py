@@ -203,8 +203,8 @@ def _caveats(comparison: Comparison) -> Iterator[str]:
     if comparison.queued_share > BUSY:
         yield (
             "other programs kept this machine busy: the load generator waited "
-            f"{comparison.queued_share:.0%} of its time for a processor. Rates and waiting times are partly theirs; processor time, memory and "
-            "who was served are the server's."
+            f"{comparison.queued_share:.0%} of its time for a processor. Rates and waiting times are partly "
+            "theirs; processor time, memory and who was served are the server's."
         )
     limited = [cell for cell in comparison.cells if cell.result and cell.result.bottleneck]
     if limited:
