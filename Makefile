@@ -63,7 +63,7 @@ fuzz-hftp: setup ## Fuzz the HFTP parser and session (SECONDS=60; atheris, if in
 
 .PHONY: hftp.pyz
 hftp.pyz: ## Build server and client as one file that any Python from 3.9 on runs
-	@$(PYTHON) app/build_pyz.py $@
+	@PYTHONPATH=app $(PYTHON) -m hftp.pyz $@
 
 .PHONY: lint
 lint: setup-dev ## Check style and types (ruff, mypy --strict)

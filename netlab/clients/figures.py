@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 
 from hftp.load.figures import KindFigures, Result
@@ -104,6 +105,11 @@ class Cell:
         """Return an amount divided by the number of answers; None if there were none."""
         return amount / self.result.answers if self.result and self.result.answers else None
 
+    @property
+    def cpu_us(self) -> float | None:
+        """Return the processor time that the server took for a request, in microseconds."""
+        return self.per_request(self.cost.cpu_s * 1e6) if self.cost else None
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -118,6 +124,12 @@ class Comparison:
     cells: tuple[Cell, ...]
     processors: int
     seconds: float
+
+    @property
+    def queued_share(self) -> float:
+        """Return which share of the time the generator had to wait for a processor, at the median."""
+        shares = [cell.result.generator.queued_share for cell in self.cells if cell.result]
+        return statistics.median(shares) if shares else 0.0
 
     @property
     def variants(self) -> list[Variant]:

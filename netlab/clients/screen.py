@@ -89,7 +89,7 @@ def _costs(cell: Cell) -> list[Text]:
         Text(f"{cost.threads:,}"),
         Text(f"{cost.processes:,}"),
         _ratio(cell.per_request(cost.switches), "{:.2f}"),
-        _ratio(cell.per_request(cost.cpu_s * 1e6), "{:,.0f}"),
+        _ratio(cell.cpu_us, "{:,.0f}"),
     ]
 
 

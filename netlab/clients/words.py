@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
 
@@ -11,6 +12,9 @@ from netlab.clients.loads import CALM, TROUBLES, Load
 
 # Figures of one run on a busy machine that are as near to each other as this say nothing about an order.
 ALIKE = 0.9
+
+# From this share of its time on, what the generator waits for a processor is a part of what it measures.
+BUSY = 0.15
 
 # Trouble counts as felt when the others' slowest percent waits this much longer than without it.
 FELT = 2.0
@@ -85,6 +89,24 @@ def _about_speed(comparison: Comparison) -> Iterator[str]:
         others = f"; of that rate, {_named(rest)}" if rest else ""
         alike = " (too near to tell apart)" if len(first) > 1 else ""
         yield f"With {load.name}: {_named(first)}{alike}, {best:,.0f} requests a second{others}."
+    yield from _about_work(comparison)
+
+
+def _about_work(comparison: Comparison) -> Iterator[str]:
+    """Say what a request costs the server with the largest crowd."""
+    crowd = _crowds(comparison)[-1]
+    costs = sorted((_work_us(cell), cell.variant.name) for cell in comparison.cells if cell.load == crowd)
+    shown = [f"{name} {cost:,.0f}" for cost, name in costs if cost < math.inf]
+    if shown:
+        yield f"Of its processor time a request takes, with {crowd.name}, in microseconds: {_named(shown)}."
+
+
+def _crowds(comparison: Comparison) -> list[Load]:
+    return [load for load in comparison.loads if not load.trouble]
+
+
+def _work_us(cell: Cell) -> float:
+    return math.inf if cell.cpu_us is None else cell.cpu_us
 
 
 def _ranking(rates: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
@@ -92,8 +114,7 @@ def _ranking(rates: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
 
 
 def _about_cost(comparison: Comparison) -> Iterator[str]:
-    crowds = [load for load in comparison.loads if not load.trouble]
-    few, many = crowds[0], crowds[-1]
+    few, many = _crowds(comparison)[0], _crowds(comparison)[-1]
     for variant in comparison.variants:
         small, large = comparison.cell(variant, few).cost, comparison.cell(variant, many).cost
         if small and large:
@@ -156,39 +177,43 @@ def _about_recovery(comparison: Comparison) -> Iterator[str]:
 
 
 def _choice(comparison: Comparison) -> Iterator[str]:
-    crowd = [load for load in comparison.loads if not load.trouble][-1]
+    crowd = _crowds(comparison)[-1]
     able = [variant for variant in comparison.variants if _serves_all(comparison, variant)]
     if not able:
         yield "None served everyone under each load, so none of them can be recommended."
         return
     cells = [comparison.cell(variant, crowd) for variant in able]
-    fastest = max(cells, key=_rate)
-    near = [cell for cell in cells if _rate(cell) >= ALIKE * _rate(fastest)]
-    # Among those that are as fast, the one that takes the least memory.
+    least = min(map(_work_us, cells))
+    near = [cell for cell in cells if ALIKE * _work_us(cell) <= least]
+    # Among those that work as little, the one that takes the least memory.
     best = min(near, key=lambda cell: cell.cost.memory_bytes if cell.cost else 0)
     assert best.result is not None
     assert best.cost is not None
+    alone = (
+        "does the least work for a request" if len(near) == 1 else "is the smallest of those that work least"
+    )
     yield (
-        f"{best.variant.name}: of those that served everyone it is "
-        f"{'the fastest' if len(near) == 1 else 'the smallest of the fastest'} with {crowd.name}: "
-        f"{best.result.requests_per_s:,.0f} requests a second, p99 {duration(best.result.latency.p99)}, "
-        f"{best.cost.memory_bytes / 2**20:.0f} MiB."
+        f"{best.variant.name}: of those that served everyone it {alone}, with {crowd.name}: "
+        f"{_work_us(best):,.0f} us, {best.result.requests_per_s:,.0f} requests a second, "
+        f"p99 {duration(best.result.latency.p99)}, {best.cost.memory_bytes / 2**20:.0f} MiB."
     )
 
 
-def _rate(cell: Cell) -> float:
-    return cell.result.requests_per_s if cell.result else 0.0
-
-
 def _caveats(comparison: Comparison) -> Iterator[str]:
+    if comparison.queued_share > BUSY:
+        yield (
+            "other programs kept this machine busy: the load generator waited "
+            f"{comparison.queued_share:.0%} of its time for a processor. Rates and waiting times are partly "
+            "theirs; processor time, memory and who was served are the server's."
+        )
     limited = [cell for cell in comparison.cells if cell.result and cell.result.bottleneck]
     if limited:
         names = dict.fromkeys(f"{cell.variant.name} with {cell.load.name}" for cell in limited)
         shown = list(names)[:6]
         more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
         yield (
-            f"the load generator, or a machine that was busy with other things, may have been the limit for "
-            f"{', '.join(shown)}{more}: the server may be faster there."
+            f"The load generator may have been the limit for {', '.join(shown)}{more}: the server may be "
+            "faster there."
         )
     if comparison.processors < 3:
         shared = _count(comparison.processors, "processor")

@@ -7,7 +7,8 @@ import socket
 import time
 from dataclasses import dataclass
 
-from hftp.load.kinds import KINDS, LoadClient
+from hftp.load.client import LoadClient
+from hftp.load.kinds import KINDS
 from hftp.load.run import run_load
 from hftp.load.shape import Shape, Target
 from tests.bench.servers import Running

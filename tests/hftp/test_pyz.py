@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,9 @@ import pytest
 from tests.hftp.serving import APP, PATIENCE_SECONDS
 
 
-def build(target: Path) -> Path:
-    subprocess.run([sys.executable, APP / "build_pyz.py", target], check=True)
+def build(target: Path, tree: Path = APP) -> Path:
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    subprocess.run([sys.executable, "-m", "hftp.pyz", target], env=environment, check=True)
     return target
 
 
@@ -27,8 +29,8 @@ def pythons() -> list[str]:
 def test_the_same_sources_make_the_same_file(tmp_path: Path) -> None:
     tree = tmp_path / "copy"
     shutil.copytree(APP, tree, ignore=shutil.ignore_patterns("__pycache__"))  # with other dates
-    subprocess.run([sys.executable, tree / "build_pyz.py", tmp_path / "copied.pyz"], check=True)
-    assert build(tmp_path / "hftp.pyz").read_bytes() == (tmp_path / "copied.pyz").read_bytes()
+    copied = build(tmp_path / "copied.pyz", tree)
+    assert build(tmp_path / "hftp.pyz").read_bytes() == copied.read_bytes()
     assert (tmp_path / "hftp.pyz").stat().st_mode & 0o111
 
 

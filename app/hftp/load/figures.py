@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hftp.load.kinds import Tally
+    from hftp.load.client import Tally
 
 # From this share of the time on, what the server could do is hidden by what the generator could.
 BOTTLENECK_SHARE = 0.9

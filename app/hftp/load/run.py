@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 from hftp.client import Client
 from hftp.errors import HFTPError
+from hftp.load.client import Tally
 from hftp.load.figures import Generator, Result, figures_of, latency_of, waiting_times
-from hftp.load.kinds import KINDS, Tally
+from hftp.load.kinds import KINDS
 from hftp.load.loop import Loop, clock
 from hftp.load.shape import ACTIVE, TROUBLE, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hftp.load.kinds import LoadClient
+    from hftp.load.client import LoadClient
     from hftp.load.shape import Shape
 
 # How long a new client waits for its answer when the load is over, before the server counts as down.
@@ -47,7 +48,9 @@ def find_target(host: str, port: int, timeout_s: float, name: str | None = None)
         names = client.listing()[:100]
         if not names:
             raise NoFileError(client.server)
-        size, name = max((client.size(name), name) for name in names)
+        for name in names:
+            client.send(f"get_metadata {name}")
+        size, name = max((client.take_size(f"get_metadata {name}"), name) for name in names)
         return Target(address, port, family, name, size)
 
 

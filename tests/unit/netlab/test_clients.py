@@ -40,6 +40,7 @@ def measured(
     recovery_s: float | None = 0.001,
     mib: int = 20,
     bottleneck: bool = False,
+    queued: float = 0.0,
 ) -> Cell:
     result = Result(
         server="127.0.0.1:1",
@@ -50,7 +51,7 @@ def measured(
         latency=Latency(0.001, p99, 0.9),
         kinds=[seen("small", load.clients, starved)],
         recovery_s=recovery_s,
-        generator=Generator(0.5, 0.0, 0.5, 0.001),
+        generator=Generator(0.5, queued, 0.5, 0.001),
         bottleneck=bottleneck,
     )
     return Cell(variant, load, result, Cost(mib << 20, mib << 20, 1, 1, 2000, 0.5))
@@ -74,7 +75,10 @@ def test_who_serves_everyone_is_said() -> None:
 
 def test_the_fastest_is_named_and_the_others_beside_it() -> None:
     words = said(compared(measured(ONE, CALM, rate=500.0), measured(OTHER, CALM, rate=1000.0)))
-    assert words["How fast?"] == "With 100 clients: other, 1,000 requests a second; of that rate, one 0.50."
+    assert words["How fast?"] == (
+        "With 100 clients: other, 1,000 requests a second; of that rate, one 0.50. "
+        "Of its processor time a request takes, with 100 clients, in microseconds: other 500 and one 1,000."
+    )
 
 
 def test_rates_that_are_near_are_not_ranked() -> None:
@@ -117,14 +121,14 @@ def test_who_does_not_recover_is_said() -> None:
     )
 
 
-def test_the_choice_is_the_fastest_of_those_that_serve_everyone() -> None:
+def test_the_choice_works_least_of_those_that_serve_everyone() -> None:
     fast_but_unfair = measured(ONE, CALM, rate=9000.0, starved=1)
     assert said(compared(fast_but_unfair, measured(OTHER, CALM)))["So which?"].startswith("other: ")
 
 
-def test_of_the_fastest_the_smallest_is_chosen() -> None:
+def test_of_those_that_work_least_the_smallest_is_chosen() -> None:
     words = said(compared(measured(ONE, CALM, mib=99), measured(OTHER, CALM, rate=950.0, mib=9)))
-    assert words["So which?"].startswith("other: of those that served everyone it is the smallest of the")
+    assert words["So which?"].startswith("other: of those that served everyone it is the smallest of those")
 
 
 def test_where_none_serves_everyone_none_is_chosen() -> None:
@@ -135,6 +139,11 @@ def test_a_busy_generator_is_a_caveat() -> None:
     words = said(compared(measured(ONE, CALM, bottleneck=True)))
     assert "may have been the limit for one with 100 clients" in words["But"]
     assert "But" not in said(compared(measured(ONE, CALM)))
+
+
+def test_a_busy_machine_is_a_caveat() -> None:
+    words = said(compared(measured(ONE, CALM, queued=0.4), measured(OTHER, CALM, queued=0.3)))
+    assert "waited 35% of its time for a processor" in words["But"]
 
 
 def test_few_processors_are_a_caveat() -> None:

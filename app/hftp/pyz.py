@@ -1,16 +1,17 @@
-"""Build hftp.pyz: server and client as one file that any Python from 3.9 on runs. `make hftp.pyz` does it.
+"""hftp.pyz: server and client as one file that any Python from 3.9 on runs (PEP 441).
 
 The same sources give the same bytes, on any machine: files in one order, dated 1980, not compressed (what
-zlib makes differs between its versions).
+zlib makes differs between its versions). ``python -m hftp.pyz FILE`` writes it.
 """
 
 from __future__ import annotations
 
+import io
 import sys
 import zipfile
 from pathlib import Path
 
-_APP = Path(__file__).parent
+_PACKAGE = Path(__file__).parent
 
 _SHEBANG = b"#!/usr/bin/env python3\n"
 
@@ -29,19 +30,26 @@ sys.exit(main())
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def build(target: Path) -> None:
+def build() -> bytes:
+    """Return the file's contents, made of the package that this module is in."""
+    out = io.BytesIO()
+    out.write(_SHEBANG)
+    with zipfile.ZipFile(out, "w") as archive:
+        _add(archive, "__main__.py", _MAIN.encode())
+        for source in sorted(_PACKAGE.glob("**/*.py")):
+            name = source.relative_to(_PACKAGE).as_posix()
+            _add(archive, f"{_PACKAGE.name}/{name}", source.read_bytes())
+    return out.getvalue()
+
+
+def write(target: Path) -> None:
     """Write the file.
 
     Args:
         target: Its path; what was there is replaced when the new one is whole.
     """
     part = target.with_name(f"{target.name}.part")
-    with part.open("wb") as file:
-        file.write(_SHEBANG)
-        with zipfile.ZipFile(file, "w") as archive:
-            _add(archive, "__main__.py", _MAIN.encode())
-            for source in sorted(_APP.glob("hftp/**/*.py")):
-                _add(archive, source.relative_to(_APP).as_posix(), source.read_bytes())
+    part.write_bytes(build())
     part.chmod(0o755)
     part.replace(target)
 
@@ -54,4 +62,4 @@ def _add(archive: zipfile.ZipFile, name: str, contents: bytes) -> None:
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]))
+    write(Path(sys.argv[1]))
