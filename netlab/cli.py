@@ -34,8 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: without the program's name; those of the process by default.
     """
-    # To be told to end is to end in order, with the lab taken down.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # To be told to end, or to lose the terminal, is to end in order, with the lab taken down.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup(1)
+            signal.signal(number, signal.default_int_handler)
     try:
         return int(commands.main(arguments, prog_name="netlab", standalone_mode=False) or ExitCode.OK)
     except click.exceptions.Exit as end:

@@ -155,7 +155,7 @@ def test_what_goes_wrong_in_the_middle_takes_the_lab_down(
 
 
 @pytest.mark.parametrize(
-    ("phase", "number"), [("up", signal.SIGINT), ("dialling", signal.SIGTERM), ("down", signal.SIGINT)]
+    ("phase", "number"), [("up", signal.SIGINT), ("dialling", signal.SIGHUP), ("down", signal.SIGTERM)]
 )
 def test_a_run_that_is_interrupted_takes_its_lab_down(
     engine: Engine, experiment: Path, before: Holdings, phase: str, number: signal.Signals
