@@ -87,7 +87,7 @@ def test_a_directory_that_can_not_be_written_to_is_found_before_the_run(
 ) -> None:
     tmp_path.chmod(0o500)
     assert main(["run", "--json", f"{tmp_path}/it.json"]) == ExitCode.USAGE
-    assert capsys.readouterr().err.endswith(f"the directory {tmp_path} can't be written to\n")
+    assert capsys.readouterr().err.endswith(f"{tmp_path} can't be written to\n")
 
 
 def test_without_a_command_there_is_help_and_no_success(capsys: pytest.CaptureFixture[str]) -> None:
