@@ -32,9 +32,9 @@ _MAX_LISTED_NAMES = 4_000_000
 
 # What is asked for at a time: a server that makes a slice as a whole, as some do, has to hold so much.
 BLOCK_BYTES = 1024 * 1024
-# How many blocks are asked for ahead: 64 MiB, so that a connection of 2.5 Gbit/s with a round trip of 0.2 s
+# How many blocks are asked for ahead: 256 MiB, so that a connection of 10 Gbit/s with a round trip of 0.2 s
 # is never idle. It costs no memory: what is asked for waits as requests, of some 50 bytes.
-_BLOCKS_AHEAD = 64
+_BLOCKS_AHEAD = 256
 
 
 class Client:
@@ -193,9 +193,6 @@ class Client:
         """
         end = offset + size
         blocks = ((at, min(BLOCK_BYTES, end - at)) for at in range(offset, end, BLOCK_BYTES))
-        if raw is None and self._knows_raw is None:  # the first answer will tell
-            for at, count in islice(blocks, 1):
-                yield from self.iter_slice(name, at, count, raw)
         form = self._knows_raw is not False if raw is None else raw
         ahead: deque[tuple[str, int]] = deque()
         while True:
@@ -208,9 +205,15 @@ class Client:
             request, count = ahead.popleft()
             try:
                 yield from self.take_slice(request, count, raw=form)
-            except AnswerError:
+            except AnswerError as error:
                 self._pass_over(ahead, raw=form)
-                raise
+                if raw is not None or self._knows_raw or error.status is not Status.INVALID_ARGUMENTS:
+                    raise
+                break
+            if raw is None:
+                self._knows_raw = form
+        self._knows_raw = False  # a server of the first edition: nothing has come yet
+        yield from self.iter_range(name, offset, size, raw=False)
 
     def _pass_over(self, ahead: Iterable[tuple[str, int]], *, raw: bool) -> None:
         """Take answers that nobody wants any more, so that the connection is of use again."""

@@ -20,7 +20,7 @@ a position in a file is remembered.
 
 from __future__ import annotations
 
-from hftp.constants import EOL, MAX_LINE_BYTES, PIECE_BYTES, Status
+from hftp.constants import ANSWER_PIECE_BYTES, EOL, MAX_LINE_BYTES, Status
 from hftp.errors import ProtocolError
 from hftp.fast import LEAST_PIECE_BYTES, LEAST_SENDFILE_BYTES, base64_encoder
 from hftp.files import NoSuchFileError
@@ -109,7 +109,7 @@ class Connection:
         self._out = b""  # the piece that is being sent
         self._sent = 0  # how much of it the client has taken
         self._rewindable = 0  # how many bytes at the end of the piece the segment can make again
-        self._piece_bytes = PIECE_BYTES  # how long the next piece may be
+        self._piece_bytes = ANSWER_PIECE_BYTES  # how long the next piece may be
         self._starved = True  # the parser can make no request of what it has
         self._ended = False  # the client sends nothing more
         self._closing = False  # no further request is answered
@@ -167,7 +167,7 @@ class Connection:
         """Give the next bytes to send, making them as needed.
 
         Returns:
-            At most some 256 KiB; the same again until ``bytes_sent()``. Empty when there is nothing, or
+            At most some 100 KiB; the same again until ``bytes_sent()``. Empty when there is nothing, or
             (``wants_output``) a ``file_range`` is next, or other clients should have their turn.
 
         Raises:
@@ -263,7 +263,7 @@ class Connection:
         """Join what can be sent at once: a piece of a long answer, or as many small ones as fit."""
         pieces: list[bytes] = []
         room = most = self._piece_bytes
-        self._piece_bytes = min(2 * most, PIECE_BYTES)
+        self._piece_bytes = min(2 * most, ANSWER_PIECE_BYTES)
         self._rewindable = 0
         while room >= _LEAST_ROOM_BYTES:
             if self._segment is None:

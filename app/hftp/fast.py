@@ -1,7 +1,16 @@
 """What makes the server fast, in one place: each trick with the measurement that pays for it.
 
-The figures are ratios within interleaved runs on loopback, of two shared cores; docs/server.md says how to
-repeat them.
+The figures are of processor time on loopback, the best or the median of 5 to 9 runs that took turns, on two
+shared cores, Python 3.11; `make bench` measures the whole.
+
+- Small answers are one send(), in the turn in which the request came (``hftp.peer``, ``strategies.epoll``).
+  The answer to get_metadata costs 2.6 us beside its system calls.
+- The parser matches a line, its end included, with one regular expression, and is not asked again when
+  nothing is left (``hftp.connection``): 4.6 to 4.1 us for a request that is parsed and answered.
+- TCP_NODELAY is set on the listening socket and inherited (``hftp.server``): one system call less a client.
+- A client is closed right after quit (``hftp.peer``): three system calls and one event less.
+- Pieces of 96 KiB for base64 (``hftp.constants``): of a bare loop's speed with pybase64, 0.96; with pieces of
+  256 KiB 0.29, for they are mapped, and faulted in page by page, each time.
 """
 
 from __future__ import annotations
@@ -17,10 +26,12 @@ if TYPE_CHECKING:
 
     from hftp.segments import RawRange
 
-# From so many bytes on, a range of a file is sent by the system, without reading it.
-LEAST_SENDFILE_BYTES = 16 * 1024
+# From so many bytes on, a range of a file is sent by the system, without reading it. sendfile() sends
+# 6.5 GB a second, pread() and send() 3.5; an answer of 32 KiB takes 7.5 us and 5.2, one of 64 KiB 12.2 and
+# 12.8, one of 256 KiB 44 and 56.
+LEAST_SENDFILE_BYTES = 64 * 1024
 
-# What one sendfile() is asked for.
+# What one sendfile() is asked for: 256 KiB, 1 MiB and 4 MiB are alike, and others wait meanwhile.
 MOST_SENDFILE_BYTES = 1024 * 1024
 
 # A client that takes little at a time is offered little more than it took the last time, so that little
@@ -30,7 +41,8 @@ LEAST_PIECE_BYTES = 16 * 1024
 # How many clients are accepted before those that are here have their turn.
 ACCEPT_BATCH = 64
 
-# How many events are taken from the system at once.
+# How many events are taken from the system at once. Between two batches new clients are accepted: when
+# 10,000 clients leave at once, the next one is answered in 9 to 65 ms, and in 440 to 690 without that.
 EVENT_BATCH = 256
 
 CAN_SEND_FILES = hasattr(os, "sendfile")

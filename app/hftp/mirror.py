@@ -32,9 +32,9 @@ from hftp.errors import AnswerError, DownloadError, HFTPError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-# How many files are under way. With two round trips a file, 0.2 s each, 20,000 files a second are possible:
+# How many files are under way. With two round trips a file, 0.2 s each, 80,000 files a second are possible:
 # more than a disk takes. A file under way is a name and a few numbers.
-_FILES_AHEAD = 8192
+_FILES_AHEAD = 32_768
 
 # What is fetched in one answer, and so held in memory once.
 _SMALL_BYTES = BLOCK_BYTES

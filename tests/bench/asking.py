@@ -41,37 +41,31 @@ def ask(
     *,
     clients: int,
     seconds: float,
-    slice_bytes: int | None = None,
-    trouble: dict[str, int] | None = None,
 ) -> Asked:
     """Ask a server the same for some seconds.
 
     Args:
         server: which.
-        what: `small`, `raw`, `base64` or `connect`; for a server of another protocol, what comes nearest.
+        what: `small`, `connect`, or the whole file, `raw` or `base64`; elsewhere, what comes nearest.
         name: of the file.
         size: of the file, in bytes.
         clients: how many ask at a time.
         seconds: for how long.
-        slice_bytes: how much each slice has; the whole file by default.
-        trouble: clients of other kinds beside them.
     """
-    slice_bytes = slice_bytes or size
     if server.kind.protocol == "ftp":
         return _ask_ftp(server.port, what, name, seconds)
     target = Target(HOST, server.port, socket.AF_INET, name, size)
-    shape = Shape({what: clients}, trouble or {}, seconds, slice_bytes=slice_bytes)
+    shape = Shape({what: clients}, {}, seconds, slice_bytes=size)
     kinds = dict(KINDS)
     if server.kind.protocol == "http":
-        kinds[what] = _http_client(server.port, name, size, slice_bytes)
+        kinds[what] = _http_client(server.port, name)
     result = run_load(target, shape, kinds, recovery=False)
     return Asked(result.requests_per_s, result.bytes_per_s, result.latency.p99, result.bottleneck)
 
 
-def _http_client(port: int, name: str, size: int, slice_bytes: int) -> type[LoadClient]:
+def _http_client(port: int, name: str) -> type[LoadClient]:
     """Make a client that sends one HTTP request again and again, whose answer's length is probed once."""
-    ranged = f"Range: bytes=0-{slice_bytes - 1}\r\n" if slice_bytes < size else ""
-    request = http_request(name, ranged)
+    request = http_request(name)
     beginning, length, body_bytes = _probe(port, request)
 
     class HTTP(LoadClient):
@@ -82,14 +76,9 @@ def _http_client(port: int, name: str, size: int, slice_bytes: int) -> type[Load
     return HTTP
 
 
-def http_request(name: str, more: str = "") -> bytes:
-    """Return a request for a file.
-
-    Args:
-        name: of the file.
-        more: further header lines, with their ends.
-    """
-    return f"GET /{name} HTTP/1.1\r\nHost: {HOST}\r\n{more}\r\n".encode()
+def http_request(name: str) -> bytes:
+    """Return a request for a file."""
+    return f"GET /{name} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
 
 
 def _probe(port: int, request: bytes) -> tuple[bytes, int, int]:

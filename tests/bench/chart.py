@@ -39,7 +39,7 @@ def draw(samples: Samples, directory: Path) -> None:
     axes.axvline(1.0, color="black", linewidth=1)
     axes.invert_yaxis()
     axes.margins(x=0.25)
-    axes.set_title("figure / what is wanted (ratios to a reference: right of the line; amounts: left of it)")
+    axes.set_title("ratios should pass the line, amounts should not")
     for suffix in ("svg", "png"):
         metadata = {"Date": None} if suffix == "svg" else None
         figure.savefig(directory / f"bench.{suffix}", dpi=120, metadata=metadata)

@@ -9,7 +9,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from hftp.connection import Connection
-from hftp.constants import PIECE_BYTES
+from hftp.constants import ANSWER_PIECE_BYTES
 from tests.property.hftp.model import FILES, model_stream
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _serve(directory: DataDirectory, pieces: list[bytes], most: int) -> tuple[by
                 answers.append(data)
                 if data:
                     connection.bytes_sent(len(data))
-                assert connection.held_bytes <= PIECE_BYTES + len(piece) + _MOST_HELD_BYTES
+                assert connection.held_bytes <= ANSWER_PIECE_BYTES + len(piece) + _MOST_HELD_BYTES
             by_itself = bool(piece) and connection.finished
         assert connection.finished
     finally:

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 
 from hftp.connection import Connection
-from hftp.constants import PIECE_BYTES, RECEIVE_BYTES
+from hftp.constants import ANSWER_PIECE_BYTES, RECEIVE_BYTES
 from hftp.files import DataDirectory
 from tests.fuzz.session import write_files
 from tests.property.hftp.model import model_stream
@@ -91,7 +91,7 @@ class Session(RuleBasedStateMachine):
 
     @invariant()
     def it_holds_little(self) -> None:
-        assert self.connection.held_bytes <= PIECE_BYTES + RECEIVE_BYTES + 8192
+        assert self.connection.held_bytes <= ANSWER_PIECE_BYTES + RECEIVE_BYTES + 8192
 
     @invariant()
     def it_wants_one_thing_or_is_finished(self) -> None:

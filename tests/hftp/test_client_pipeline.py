@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import os
+import socket
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +16,7 @@ from hftp.client import slice_request
 from tests.hftp.serving import running_server
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -43,6 +49,40 @@ def test_a_file_that_becomes_shorter_leaves_the_connection_of_use(data: Path) ->
             for _ in pieces:
                 pass
         assert client.size("f") == 41
+
+
+@contextlib.contextmanager
+def server_of_the_first_edition(contents: bytes) -> Iterator[tuple[str, int]]:
+    """Serve one connection: slices in base64 only, and 201 to a fourth argument."""
+
+    def serve() -> None:
+        sock, _ = listener.accept()
+        with sock, sock.makefile("rwb") as stream:
+            for line in stream:
+                stream.write(answer(line.split()))
+                stream.flush()
+
+    def answer(words: list[bytes]) -> bytes:
+        if words[0] != b"get_slice":
+            return b"0 OK\r\n%d\r\n" % len(contents) if words[0] == b"get_metadata" else b"0 OK\r\n"
+        if len(words) != 4:
+            return b"201 INVALID ARGUMENTS FOR COMMAND\r\n"
+        offset, size = map(int, words[2:])
+        return b"0 OK\r\n" + base64.b64encode(contents[offset : offset + size]) + b"\r\n"
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()
+        thread.join()
+
+
+def test_a_server_of_the_first_edition_is_asked_again_in_base64(tmp_path: Path) -> None:
+    contents = os.urandom(5_000_000)
+    with server_of_the_first_edition(contents) as (host, port), hftp.Client(host, port) as client:
+        assert b"".join(client.iter_range("f", 7, 4_500_000)) == contents[7:4_500_007]
+        client.download("f", tmp_path / "f")
+        assert (tmp_path / "f").read_bytes() == contents
 
 
 def test_what_a_server_said_before_it_closed_is_read(data: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hftp.connection import Connection
-from hftp.constants import PIECE_BYTES, RECEIVE_BYTES
+from hftp.constants import ANSWER_PIECE_BYTES, RECEIVE_BYTES
 from hftp.files import DataDirectory
 from hftp.protocol import Parser, abridge
 from tests.property.hftp.model import FILES, model_stream
@@ -39,7 +39,7 @@ def serve(directory: DataDirectory, pieces: list[bytes]) -> tuple[bytes, bool]:
             data = connection.data_to_send()
             answers += data
             connection.bytes_sent(len(data))
-            assert connection.held_bytes <= PIECE_BYTES + max(RECEIVE_BYTES, len(piece)) + 4096
+            assert connection.held_bytes <= ANSWER_PIECE_BYTES + max(RECEIVE_BYTES, len(piece)) + 4096
         assert connection.finished != connection.wants_input
     closed_by_itself = connection.finished
     if connection.wants_input:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hftp.connection import Connection
-from hftp.constants import PIECE_BYTES
+from hftp.constants import ANSWER_PIECE_BYTES
 from hftp.errors import BrokenAnswerError
 from hftp.files import DataDirectory
 from tests.hftp.serving import open_descriptors
@@ -172,7 +172,9 @@ def test_what_was_not_taken_is_offered_again(connection: Connection) -> None:
     assert bytes(connection.data_to_send()) == b"K\r\n41\r\n"
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, PIECE_BYTES - 7, PIECE_BYTES // 4 * 3, PIECE_BYTES, 1_000_001])
+@pytest.mark.parametrize(
+    "size", [1, 2, 3, ANSWER_PIECE_BYTES - 7, ANSWER_PIECE_BYTES // 4 * 3, ANSWER_PIECE_BYTES, 1_000_001]
+)
 def test_a_slice_is_the_same_however_many_pieces_it_takes(
     connection: Connection, path: Path, size: int
 ) -> None:
@@ -189,9 +191,9 @@ def test_a_huge_slice_is_made_as_it_is_taken(connection: Connection, path: Path,
     os.truncate(path / "f", 10 << 30)
     connection.receive_data(b"get_slice f 0 %d%b\r\n" % (10 << 30, form))
     for _ in range(10):
-        assert 0 < len(connection.data_to_send()) <= PIECE_BYTES
+        assert 0 < len(connection.data_to_send()) <= ANSWER_PIECE_BYTES
         connection.bytes_sent(len(connection.data_to_send()))
-    assert connection.held_bytes <= PIECE_BYTES
+    assert connection.held_bytes <= ANSWER_PIECE_BYTES
 
 
 def test_requests_wait_while_answers_do(connection: Connection, path: Path) -> None:
@@ -221,7 +223,7 @@ def test_a_file_that_grows_is_sent_at_its_first_size(connection: Connection, pat
     connection.bytes_sent(len(connection.data_to_send()))
     os.truncate(path / "f", 1 << 21)
     head = len(b"0 OK\r\nContent-Length: 1048576\r\n\r\n")
-    assert len(take(connection)) == head + (1 << 20) - PIECE_BYTES
+    assert len(take(connection)) == head + (1 << 20) - ANSWER_PIECE_BYTES
 
 
 def test_a_directory_that_is_gone_can_not_be_listed(connection: Connection, path: Path) -> None:

@@ -34,7 +34,7 @@ def signals_as_they_were() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["bogus"], "No such command 'bogus'. (see 'netlab --help')"),
+        (["xyzzy"], "No such command 'xyzzy'. (see 'netlab --help')"),
         (["run", "--bogus"], "No such option '--bogus'. (see 'netlab --help')"),
         (["run", "a", "b"], "Got unexpected extra argument (b) (see 'netlab --help')"),
         (["run", "--json"], "Option '--json' requires an argument. (see 'netlab --help')"),
