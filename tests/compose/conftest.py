@@ -95,12 +95,12 @@ class Lab:
 
 
 @contextmanager
-def lab_up(engine: Engine, project: str, variables: dict[str, str]) -> Iterator[Lab]:
-    """Bring the lab up; take it down and see that nothing is left."""
+def lab_up(engine: Engine, project: str, variables: dict[str, str], *services: str) -> Iterator[Lab]:
+    """Bring the lab up, or some of its services; take it down and see that nothing is left."""
     before = engine.holds(project)
     lab = Lab(engine, project, variables)
     try:
-        lab.compose("up", "--detach", "--wait", "--no-build")
+        lab.compose("up", "--detach", "--wait", "--no-build", *services)
         yield lab
     finally:
         lab.compose("down", "--volumes", "--timeout", "5")

@@ -37,13 +37,13 @@ def holdings(engine: Engine) -> Holdings:
     directories = {
         str(path)
         for path in Path(tempfile.gettempdir()).glob(f"netlab-{_RUN}-*")
-        if not _is_anothers("".join(file.read_text() for file in path.glob("run.json")))
+        if not _is_anothers(path.name)
     }
     return Holdings(frozenset(things | directories))
 
 
 def _is_anothers(said: str) -> bool:
     """Whether it belongs to a run, or a test, of a process that lives and is not this one."""
-    owners = re.findall(r'netlab\.owner(?:=|": ")(\d+) |netlab-test-(?:\w+-)?(\d+)', said)
-    processes = {int(a or b) for a, b in owners}
+    owners = re.findall(rf"netlab\.owner=(\d+) |netlab-test-(?:\w+-)?(\d+)|^netlab-{_RUN}-(\d+)-", said)
+    processes = {int("".join(found)) for found in owners}
     return any(pid != os.getpid() and Path(f"/proc/{pid}").exists() for pid in processes)

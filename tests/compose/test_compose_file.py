@@ -117,7 +117,8 @@ def test_outsider_reaches_nothing(lab: Lab) -> None:
 
 
 def test_two_labs_up_at_once_do_not_meet_and_nothing_is_left(lab: Lab, engine: Engine) -> None:
-    with lab_up(engine, f"netlab-test-other-{os.getpid()}", places(210, ports=187)) as other:
+    others = places(210, ports=187)
+    with lab_up(engine, f"netlab-test-other-{os.getpid()}", others, "server-any", "peer") as other:
         assert other.run("peer", "hftp", "ls", "server-any").stdout == "hello.txt\n"
         assert lab.run("peer", "hftp", "ls", "server-any").stdout == "hello.txt\n"
         assert lab.run("peer", "hftp", "ls", "--timeout", "1", "198.18.210.14").returncode != 0

@@ -90,22 +90,25 @@ services:
 # Dials what it is told, and says what came of each.
 DIALLER = """
 import errno, json, socket, sys
-for address, port in json.load(sys.stdin):
+from concurrent.futures import ThreadPoolExecutor
+def dial(place):
     try:
-        with socket.create_connection((address, port), 2) as connection:
+        with socket.create_connection(place, 2) as connection:
             connection.settimeout(2)
             try:
-                print("open" if connection.recv(100) == b"tiny\\n" else "accepted")
+                return "open" if connection.recv(100) == b"tiny\\n" else "accepted"
             except ConnectionResetError:
-                print("accepted")
+                return "accepted"
     except ConnectionRefusedError:
-        print("refused")
+        return "refused"
     except TimeoutError:
-        print("timeout")
+        return "timeout"
     except socket.gaierror:
-        print("unresolved")
+        return "unresolved"
     except OSError as error:
-        print("unreachable" if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH) else repr(error))
+        return "unreachable" if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH) else repr(error)
+places = [tuple(place) for place in json.load(sys.stdin)]
+print(*ThreadPoolExecutor(len(places)).map(dial, places), sep="\\n")
 """
 
 

@@ -65,7 +65,7 @@ class ComposeLab(Containers):
         self._engine = ready_engine()
         try:
             self._directory = new_directory(self._run)
-            self._labels = labels(self._run, self._directory)
+            self._labels = labels(self._run)
             self._write_additions(self._directory)
             self._up()
             self._project = read_project(self._engine, self._name)

@@ -1,4 +1,4 @@
-"""What runs of netlab have on an engine, by label, and its removal: after a run, and after a killed one.
+"""What runs of netlab have on an engine, and its removal: after a run, and after a killed one.
 
 Labels are anybody's to write: what they say is checked before anything follows from it.
 """
@@ -27,11 +27,11 @@ from netlab.errors import LabError
 RUN_LABEL = "netlab.run"
 # Whose run it is: while that process lives, the run is nobody else's to remove.
 OWNER_LABEL = "netlab.owner"
-# The run's directory on its machine.
-DIRECTORY_LABEL = "netlab.directory"
 
 _RUN = re.compile(r"[0-9a-f]{8}")
 _OWNER = re.compile(r"(\d{1,10}) (\d{1,20}) ([A-Za-z0-9_.-]{1,64})")
+# A run's directory: the run, and its process as in `Owner`, so that it is known from the first moment.
+_DIRECTORY = re.compile(r"netlab-([0-9a-f]{8})-(\d{1,10})-(\d{1,20})-\w+")
 
 # An engine that is busy needs a second or two to remove a container.
 _GONE_WITHIN_S = 60.0
@@ -79,7 +79,7 @@ class Leftover:
         containers: their names, sidecars included.
         networks: their names.
         volumes: their names.
-        directory: where it keeps its files; None where that is not known.
+        directory: where it keeps its files; None where there is none on this machine.
     """
 
     run: str
@@ -97,7 +97,7 @@ class Leftover:
     def __str__(self) -> str:
         held = (("container", self.containers), ("network", self.networks), ("volume", self.volumes))
         what = ", ".join(f"{len(names)} {kind}{'s' * (len(names) != 1)}" for kind, names in held if names)
-        return f"{self.run}: {self._whose()}: {what}"
+        return f"{self.run}: {self._whose()}: {what or 'a directory'}"
 
     def _whose(self) -> str:
         if self.abandoned or self.owner is None:
@@ -106,35 +106,30 @@ class Leftover:
         return f"running, process {self.owner.process}{where}"
 
 
-def labels(run: str, directory: Path | None = None) -> dict[str, str]:
-    """Return the labels for what a run of this process makes.
-
-    Args:
-        run: its id.
-        directory: where it keeps its files, if it has any.
-    """
+def labels(run: str) -> dict[str, str]:
+    """Return the labels for what a run of this process makes."""
     owner = this_process()
-    said = {RUN_LABEL: run, OWNER_LABEL: f"{owner.process} {owner.started} {owner.machine}"}
-    return said if directory is None else {**said, DIRECTORY_LABEL: str(directory)}
+    return {RUN_LABEL: run, OWNER_LABEL: f"{owner.process} {owner.started} {owner.machine}"}
 
 
 def new_directory(run: str) -> Path:
     """Make a directory for a run's files, and return its path."""
-    return Path(tempfile.mkdtemp(prefix=f"netlab-{run}-"))
+    owner = this_process()
+    return Path(tempfile.mkdtemp(prefix=f"netlab-{run}-{owner.process}-{owner.started}-"))
 
 
 def find_leftovers(engine: Engine) -> list[Leftover]:
-    """Return what runs have on the engine, in the order of their ids.
+    """Return what runs have on the engine and on this machine, in the order of their ids.
 
     Raises:
         LabError: the engine does not answer.
     """
-    found = _holdings(engine, RUN_LABEL)
-    by_run: dict[str, list[_Holding]] = {}
-    for holding in found:
+    directories = _directories()
+    by_run: dict[str, list[_Holding]] = {run: [] for run in directories}
+    for holding in _holdings(engine, RUN_LABEL):
         if _RUN.fullmatch(run := holding.labels.get(RUN_LABEL, "")):
             by_run.setdefault(run, []).append(holding)
-    return [_leftover(run, its) for run, its in sorted(by_run.items())]
+    return [_leftover(run, its, directories.get(run)) for run, its in sorted(by_run.items())]
 
 
 def remove(engine: Engine, leftover: Leftover) -> None:
@@ -144,7 +139,7 @@ def remove(engine: Engine, leftover: Leftover) -> None:
         LabError: something is left.
     """
     remove_run(engine, leftover.run, settle=True)
-    if leftover.directory is not None and is_of_run(leftover.directory, leftover.run):
+    if leftover.directory is not None:
         shutil.rmtree(leftover.directory, ignore_errors=True)
 
 
@@ -175,7 +170,7 @@ def remove_run(engine: Engine, run: str, *, settle: bool) -> None:
 
 
 def is_of_run(directory: Path, run: str) -> bool:
-    """Whether a directory that a label names is one that `new_directory` made for that run, for this user."""
+    """Whether a path is that of a directory that `new_directory` made for that run, for this user."""
     inside = directory.parent == Path(tempfile.gettempdir()) and directory.name.startswith(f"netlab-{run}-")
     try:
         there = directory.lstat()
@@ -224,20 +219,29 @@ def _each_holding(engine: Engine, filters: dict[str, str]) -> Iterator[_Holding]
         yield _Holding("volume", said["Name"], said["Labels"] or {}, removal)
 
 
-def _leftover(run: str, holdings: Iterable[_Holding]) -> Leftover:
+def _directories() -> dict[str, Path]:
+    """Return the runs' directories on this machine, by run."""
+    there = Path(tempfile.gettempdir()).glob("netlab-*")
+    found = {match[1]: path for path in there if (match := _DIRECTORY.fullmatch(path.name))}
+    return {run: path for run, path in found.items() if is_of_run(path, run)}
+
+
+def _leftover(run: str, holdings: Iterable[_Holding], directory: Path | None) -> Leftover:
     named: dict[str, list[str]] = {"container": [], "network": [], "volume": []}
     said: dict[str, str] = {}
     for holding in holdings:
         named[holding.kind].append(holding.name)
         said.update(holding.labels)
-    directory = said.get(DIRECTORY_LABEL, "")
+    owner = read_owner(said.get(OWNER_LABEL, ""))
+    if owner is None and directory is not None and (match := _DIRECTORY.fullmatch(directory.name)):
+        owner = Owner(int(match[2]), int(match[3]), socket.gethostname())
     return Leftover(
         run=run,
-        owner=read_owner(said.get(OWNER_LABEL, "")),
+        owner=owner,
         containers=tuple(named["container"]),
         networks=tuple(named["network"]),
         volumes=tuple(named["volume"]),
-        directory=Path(directory) if directory else None,
+        directory=directory,
     )
 
 

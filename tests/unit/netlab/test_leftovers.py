@@ -51,14 +51,12 @@ def test_no_other_place_is_however_it_is_written(temporary: Path) -> None:
 
 
 def test_labels_tell_whose_a_run_is() -> None:
-    said = leftovers.labels(RUN, Path("/tmp/x"))
+    said = leftovers.labels(RUN)
     owner = leftovers.read_owner(said[leftovers.OWNER_LABEL])
     assert owner == leftovers.this_process()
     assert owner.process == os.getpid() and owner.machine == socket.gethostname()
     assert owner.here and owner.alive
     assert said[leftovers.RUN_LABEL] == RUN
-    assert said[leftovers.DIRECTORY_LABEL] == "/tmp/x"
-    assert leftovers.DIRECTORY_LABEL not in leftovers.labels(RUN)
 
 
 @pytest.mark.parametrize(
@@ -99,3 +97,14 @@ def test_a_run_is_abandoned_only_if_its_process_is_known_to_be_gone() -> None:
         it = leftovers.Leftover(RUN, owner, ("a", "b"), ("c",), (), None)
         assert it.abandoned is abandoned
         assert str(it) == f"{RUN}: {shown}: 2 containers, 1 network"
+
+
+def test_a_run_that_was_killed_before_it_asked_for_anything_is_known_by_its_directory(
+    temporary: Path,
+) -> None:
+    made = leftovers.new_directory(RUN)
+    (temporary / "netlab-4567cdef-1-1").mkdir()  # not of that form
+    assert leftovers._directories() == {RUN: made}
+    it = leftovers._leftover(RUN, (), made)
+    assert it.owner == leftovers.this_process()
+    assert str(it) == f"{RUN}: running, process {os.getpid()}: a directory"
