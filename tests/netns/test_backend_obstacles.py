@@ -89,7 +89,7 @@ def test_the_doctor_finds_that_labs_come_up_here() -> None:
     ids=["no namespaces allowed", "too few namespaces allowed", "no unshare", "read-only /proc/sys"],
 )
 def test_an_obstacle_is_named_with_the_one_thing_to_do(setup: str, why: str, remedy: str) -> None:
-    [[backend, works, detail, to_do]] = json.loads(in_namespaces(f'{setup}; exec "$@"', EXAMINE))
+    backend, works, detail, to_do = json.loads(in_namespaces(f'{setup}; exec "$@"', EXAMINE))[0]
     assert (backend, works) == ("netns", False)
     assert detail.startswith(why)
     assert to_do.startswith(remedy)
@@ -97,7 +97,7 @@ def test_an_obstacle_is_named_with_the_one_thing_to_do(setup: str, why: str, rem
 
 def test_root_does_without_user_namespaces_where_they_are_not_allowed() -> None:
     setup = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"'
-    [[_, works, detail, _]] = json.loads(in_namespaces(setup, EXAMINE))
+    _, works, detail, _ = json.loads(in_namespaces(setup, EXAMINE))[0]
     assert works
     assert detail.endswith(", root")
 
@@ -113,12 +113,10 @@ def test_a_seccomp_filter_is_named() -> None:
         timeout=60,
         check=True,
     )
-    assert json.loads(run.stdout) == [
-        [
-            "netns",
-            False,
-            "a seccomp filter forbids new namespaces, as a container's default one does",
-            "start the container with --privileged, or with --security-opt seccomp=unconfined, "
-            "apparmor=unconfined and systempaths=unconfined",
-        ]
+    assert json.loads(run.stdout)[0] == [
+        "netns",
+        False,
+        "a seccomp filter forbids new namespaces, as a container's default one does",
+        "start the container with --privileged, or with --security-opt seccomp=unconfined, "
+        "apparmor=unconfined and systempaths=unconfined",
     ]
