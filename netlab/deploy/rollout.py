@@ -253,7 +253,7 @@ class Rollout:
                 work.there.upload(release)
             self._put_data(work, release)
             serves = work.seen["current"] == release.id and not work.seen["health"]
-            if serves and release.id in work.seen["good"]:
+            if serves and work.seen["here"] and release.id in work.seen["good"]:
                 return
         answer = work.there.switch(work.target, self._terms.method)
         if not answer["healthy"]:
