@@ -173,6 +173,9 @@ class Rollout:
         self._each("looking", batch, self._look)
         self._each("putting releases there", batch, self._put)
         waiting = [work for work in batch if work.result is None]
+        for work in batch:
+            if work.result is not None and work.machine is not None and work.machine.gone:
+                self._gate.leave_out(work.host, work.result.detail)
         try:
             self._each("offering proof", waiting, self._offer)
             served = [_served(work) for work in waiting if work.result is None]

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from ipaddress import ip_interface, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_interface
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from netlab.model import Host, Link, Network, Topology
 from netlab.zipapp import hftp_zipapp
 from tests.ssh.fleet import CONTROLLER, USER, Done, Fleet, fleet, with_controller
 
-LAN = Network("lan", ip_network("198.18.1.0/24"), ip_network("2001:db8:1::/64"))
+LAN = Network("lan", IPv4Network("198.18.1.0/24"), IPv6Network("2001:db8:1::/64"))
 BASE = ".local/share/netlab"
 GUEST = "guest"
 

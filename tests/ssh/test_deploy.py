@@ -304,8 +304,8 @@ def test_nothing_of_an_inventory_reaches_a_shell(lab: Room) -> None:
 def test_a_deployment_at_work_is_waited_for_and_named(lab: Room, tmp_path: Path) -> None:
     lab.inventory(only=["lab01"])
     deployed(lab)
-    held = "import fcntl, time, sys\nf = open(sys.argv[1], 'r+')\nfcntl.flock(f, 2)\nf.write('somebody@elsewhere')"
-    held += "\nf.flush()\nprint('held', flush=True)\ntime.sleep(60)"
+    held = "import fcntl, time, sys\nf = open(sys.argv[1], 'r+')\nfcntl.flock(f, 2)\n"
+    held += "f.write('somebody@elsewhere')\nf.flush()\nprint('held', flush=True)\ntime.sleep(60)"
     python = lab.up.lab.python("lab01")
     script = 'cd "$TMPDIR/home" && exec "$@"'
     holder = lab.up.lab.spawn("lab01", ["sh", "-c", script, "sh", python, "-c", held, f"{BASE}/lock"])

@@ -47,8 +47,8 @@ def is_uploading(lab: Room, host: str) -> bool:
 
 
 def test_each_machine_that_cannot_be_deployed_to_is_a_line_and_stops_nobody_else(lab: Room) -> None:
-    # lab02: another host key; lab03: does not answer; lab04: its port is taken; lab06: a full disk; lab99: off.
-    lab.inventory(more="  lab99: {address: 198.18.1.99, groups: [lab]}", serve="reachable_from: [controller]")
+    # lab02: another host key; lab03: silent; lab04: its port is taken; lab06: a full disk; lab99: off.
+    lab.inventory("reachable_from: [controller]", more="  lab99: {address: 198.18.1.99, groups: [lab]}")
     known = lab.up.directory / ".ssh" / "known_hosts"
     before = known.read_text()
     keygen(lab.up.directory / "other")
@@ -57,7 +57,8 @@ def test_each_machine_that_cannot_be_deployed_to_is_a_line_and_stops_nobody_else
     known.write_text(
         re.sub(rf"(?m)^{address} .*$", f"{lab.up.machines['lab02']} {other[0]} {other[1]}", before)
     )
-    listens = "import socket, time; s = socket.create_server(('0.0.0.0', 19500)); print(1, flush=True); time.sleep(99)"
+    listens = "import socket, time; s = socket.create_server(('0.0.0.0', 19500))"
+    listens += "; print(1, flush=True); time.sleep(99)"
     taker = lab.ssh("lab04", f'{lab.up.lab.python("lab04")} -c "{listens}"')
     assert taker.readline(20) == b"1\n"
     stopped = lab.signal("lab03", signal.SIGSTOP, "sshd")
@@ -116,7 +117,7 @@ def test_a_disk_that_fills_up_during_the_upload_is_told_and_nothing_is_left(lab:
 
 
 def test_a_machine_that_dies_during_the_upload_is_whole_when_it_is_back(lab: Room) -> None:
-    lab.inventory(only=["lab01", "lab05"])
+    lab.inventory("reachable_from: [controller]", only=["lab01", "lab05"])
     assert lab.netlab("deploy").code == 0
     old = lab.current("lab01")
     program = large(lab, 20)
@@ -137,7 +138,7 @@ def test_a_machine_that_dies_during_the_upload_is_whole_when_it_is_back(lab: Roo
 
 
 def test_an_sshd_that_stops_answering_during_the_upload_is_given_up(lab: Room) -> None:
-    lab.inventory(only=["lab01", "lab05"])
+    lab.inventory("reachable_from: [controller]", only=["lab01", "lab05"])
     program = large(lab, 20)
     deploying = lab.start("deploy", "--zipapp", program)
     wait_until(lambda: is_uploading(lab, "lab01"))
@@ -215,13 +216,15 @@ def test_no_secret_is_ever_shown(lab: Room, tmp_path: Path) -> None:
     (lab.up.directory / inventory).write_text(text)
     # On a terminal of its own, as somebody who types: script(1) is not everywhere, pty(7) is.
     typing = f"""
-import os, pty, sys, time
+import os, pty, select, sys
 pid, terminal = pty.fork()
 if pid == 0:
     os.execv(sys.executable, [sys.executable, "-m", "netlab", "deploy", "-i", "{inventory}"])
 seen, told = b"", False
 while True:
     try:
+        if not select.select([terminal], [], [], 30)[0]:
+            break
         piece = os.read(terminal, 4096)
     except OSError:
         break
@@ -240,9 +243,10 @@ while True:
         except OSError:
             pass
 sys.stdout.buffer.write(seen)
+sys.stdout.flush()
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) if told else 99)
 """
-    file = lab.up.directory / "typing.py"
+    file = lab.up.directory / "at_a_terminal.py"
     file.write_text(typing)
     done = lab.up.run([lab.up.lab.python("lab01"), str(file)], timeout_s=90)
     assert done.code == 0, done.out + done.err
