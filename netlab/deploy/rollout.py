@@ -91,7 +91,8 @@ class Work:
     def end(self, state: State, release: str, detail: str) -> None:
         """Settle how it ended up, and let the machine go."""
         seconds = time.monotonic() - self.started
-        self.result = Result(self.host, state, release, detail, tuple(self.notes), seconds)
+        notes = () if state is State.WENT_BACK else tuple(self.notes)  # they are about what went
+        self.result = Result(self.host, state, release, detail, notes, seconds)
         if self.machine is not None:
             self.machine.close()
 
