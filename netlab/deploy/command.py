@@ -285,24 +285,28 @@ def _roll_out(
     started = time.monotonic()
     vantages = Vantages((), ()) if terms.check else vantages_of(inventory)
     width = max(len(name) for name in targets)
-    results: list[Result] = []
+    results: dict[str, Result] = {}
 
     def tell(result: Result) -> None:
-        click.echo(line_of(result, width))
+        results[result.host] = result
 
-    with progress_bar() as progress:
-        lab = _lab(inventory, (*targets, *vantages.all), accept_new, progress)
-        with _at_least_one(lab) as usable:
-            for name in targets:
-                if name in lab.failures:
-                    results.append(Result(name, State.NOT_REACHED, detail=str(lab.failures[name])))
-                    tell(results[-1])
-            there = [name for name in targets if name in usable]
-            if there:
-                with Rollout(lab, terms, vantages, progress) as rollout:
-                    results += work(rollout, there, tell)
-    click.echo(summary_of(results, time.monotonic() - started), err=True)
-    return exit_code(results)
+    try:
+        with progress_bar() as progress:
+            lab = _lab(inventory, (*targets, *vantages.all), accept_new, progress)
+            with _at_least_one(lab) as usable:
+                for name in targets:
+                    if name in lab.failures:
+                        tell(Result(name, State.NOT_REACHED, detail=str(lab.failures[name])))
+                there = [name for name in targets if name in usable]
+                if there:
+                    with Rollout(lab, terms, vantages, progress) as rollout:
+                        work(rollout, there, tell)
+    finally:  # what was done before an interruption was done
+        told = [results[name] for name in targets if name in results]
+        for result in told:
+            click.echo(line_of(result, width))
+        click.echo(summary_of(told, time.monotonic() - started), err=True)
+    return exit_code(results.values())
 
 
 @contextmanager

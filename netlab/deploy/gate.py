@@ -129,6 +129,11 @@ class Gate:
         self._facts: dict[str, Facts] = {}
         self._lost: dict[str, str] = {name: str(error) for name, error in lab.failures.items()}
 
+    def leave_out(self, host: str, why: str) -> None:
+        """Ask nothing more of a machine."""
+        self._lost.setdefault(host, why)
+        self._facts.pop(host, None)
+
     def judge(self, served: Sequence[Served]) -> dict[str, Judgement]:
         """Return what is to be said of each machine."""
         if not self._vantages.all:

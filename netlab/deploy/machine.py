@@ -22,7 +22,7 @@ _ANSWER_S = 30.0
 # Hashing what is served takes its time: 100 MB/s on a slow machine, and some gigabytes.
 _FILES_S = 600.0
 _LOCK_WAIT_S = 5.0
-_SILENT_S = 30.0
+_SILENT_S = 15.0
 _PIECE_BYTES = 1 << 18
 
 Answer = dict[str, Any]
@@ -49,12 +49,15 @@ class DeployedMachine:
         lab: with a connection to it.
         host: its name.
 
+    Attributes:
+        gone: whether it does not answer any more.
+
     Raises:
         MachineError: no deployer can be started there.
     """
 
     def __init__(self, lab: SshLab, host: str) -> None:
-        self.host = host
+        self.host, self.gone = host, False
         self._connection = lab.connection(host)
         self._sftp: paramiko.SFTPClient | None = None
         self._busy = threading.Lock()
@@ -89,7 +92,9 @@ class DeployedMachine:
             with self._busy:
                 return self._session.call(op, fields, timeout_s=timeout_s)
         except AgentError as error:
-            raise MachineError(error.problem.removeprefix(f"{op}: ")) from None
+            said = error.problem.removeprefix(f"{op}: ")
+            self.gone = self.gone or said == error.problem
+            raise MachineError(said) from None
 
     def lock(self, who: str) -> None:
         """Be the only one who changes the machine, as long as the connection lasts."""
@@ -106,9 +111,10 @@ class DeployedMachine:
         """Put a release there, beside the others: whole and verified, or not at all."""
         place = self.ask("receive", {"release": release.id})["path"]
         try:
-            with self._files().open(f"{place}/{NAME}", "wb") as file:
-                file.set_pipelined(True)
-                file.write(release.program)
+            file = self._files().open(f"{place}/{NAME}", "wb")
+            file.set_pipelined(True)
+            file.write(release.program)
+            file.close()  # only now: after a failure, it would wait for an answer once more
         except _TRANSFER_ERRORS as error:
             raise self._broken(error) from None
         parts = {"release": release.id, "manifest": release.manifest, "supervisor": release.supervisor}
@@ -137,9 +143,11 @@ class DeployedMachine:
         left = len(files)
         for name, path in files.items():
             try:
-                with path.open("rb") as source, self._files().open(str(place / name), "wb") as file:
+                with path.open("rb") as source:
+                    file = self._files().open(str(place / name), "wb")
                     file.set_pipelined(True)
                     _copy(source, file, count)
+                    file.close()
             except _TRANSFER_ERRORS as error:
                 raise self._broken(error) from None
             left -= 1
@@ -160,9 +168,10 @@ class DeployedMachine:
 
     def _broken(self, error: BaseException) -> MachineError:
         """Say why a transfer ended; SFTP's word for a full disk is `Failure` (draft-ietf-secsh-filexfer)."""
-        said = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, TimeoutError):
-            said = f"no answer within {_SILENT_S:.0f} s"
+            self.gone = True
+            return MachineError(f"the upload broke off: no answer within {_SILENT_S:.0f} s")
+        said = " ".join(str(error).split()).rstrip(": ") or type(error).__name__
         return MachineError(f"the upload broke off: {said}{self._when_full()}")
 
     def _when_full(self) -> str:

@@ -91,7 +91,8 @@ class Work:
     def end(self, state: State, release: str, detail: str) -> None:
         """Settle how it ended up, and let the machine go."""
         seconds = time.monotonic() - self.started
-        self.result = Result(self.host, state, release, detail, tuple(self.notes), seconds)
+        notes = () if state is State.WENT_BACK else tuple(self.notes)  # they are about what went
+        self.result = Result(self.host, state, release, detail, notes, seconds)
         if self.machine is not None:
             self.machine.close()
 
@@ -173,6 +174,9 @@ class Rollout:
         self._each("looking", batch, self._look)
         self._each("putting releases there", batch, self._put)
         waiting = [work for work in batch if work.result is None]
+        for work in batch:
+            if work.result is not None and work.machine is not None and work.machine.gone:
+                self._gate.leave_out(work.host, work.result.detail)
         try:
             self._each("offering proof", waiting, self._offer)
             served = [_served(work) for work in waiting if work.result is None]
@@ -253,7 +257,7 @@ class Rollout:
                 work.there.upload(release)
             self._put_data(work, release)
             serves = work.seen["current"] == release.id and not work.seen["health"]
-            if serves and release.id in work.seen["good"]:
+            if serves and work.seen["here"] and release.id in work.seen["good"]:
                 return
         answer = work.there.switch(work.target, self._terms.method)
         if not answer["healthy"]:

@@ -78,6 +78,10 @@ class Log:
         when = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         self.write(f"{when} supervisor: {text}\n".encode())
 
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
     def _rotate(self) -> None:
         self._file.close()
         for number in range(LOGS_KEPT, 0, -1):
