@@ -169,3 +169,9 @@ class Engine:
     publications: tuple[Publication, ...] = ()
     sharing: tuple[str, ...] = ()
     published_elsewhere: tuple[tuple[IPv4Address | IPv6Address, int], ...] = ()
+
+
+def major_of(version: str) -> int:
+    """Return an engine's major version; one that has no number (a development build) is newer than all."""
+    head = version.split(".")[0]
+    return int(head) if head.isdigit() else 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from ipaddress import ip_address
 
 from netlab.agents import Agents
@@ -12,6 +13,7 @@ from netlab.facts import Facts
 from netlab.measure import Progress, Question, measure, read_all_facts
 from netlab.model import Bind, Cell, Target
 from netlab.predict import View
+from netlab.predict.publishing import publication_of
 from netlab.predict.routing import is_local
 from netlab.probes import Check
 
@@ -23,11 +25,10 @@ def why(lab: Lab, vantage: str, address: str, port: int, progress: Progress) -> 
     """Dial an address from a host, and say why it comes out as it does.
 
     Args:
-        lab: attached; nothing in it is changed.
+        lab: attached to when it is entered; nothing in it is changed.
         vantage: the host that dials.
-        address: a host of the lab, by which its first address is meant, or a name or an address as that host
-            resolves it.
-        port: the TCP port.
+        address: a host of the lab, or a name or an address as the vantage resolves it.
+        port: the TCP port; a published one leads to its container.
         progress: told of each phase.
 
     Raises:
@@ -36,22 +37,45 @@ def why(lab: Lab, vantage: str, address: str, port: int, progress: Progress) -> 
     with lab, Agents(lab) as agents:
         if vantage not in lab.hosts:
             raise NetlabError(f"no host is called {vantage!r}: there is {', '.join(lab.hosts)}")
-        dialled = _first_address(lab, address) if address in lab.hosts else address
+        dialled = _dialled(lab, vantage, address) if address in lab.hosts else address
         facts = read_all_facts(agents, {host: {dialled} for host in lab.hosts}, progress)
-        owner = address if address in lab.hosts else _owner(facts, vantage, dialled)
-        sockets = [listener for listener in facts[owner].listeners if listener.port == port]
+        owner, inside = _service(lab, facts, vantage, address, dialled, port)
+        sockets = [listener for listener in facts[owner].listeners if listener.port == inside]
         listening = str(sockets[0].address) if sockets else "0.0.0.0"
-        dial = Dial(Bind(f"{owner}:{port}", owner, listening), vantage, vantage, Target(address, dialled))
+        bind = Bind(f"{owner}:{inside}", owner, listening)
+        target = Target(f"{address}:{port}", dialled, port)
         view = View(facts, lab.topology, lab.engine, lab.complete)
-        (cell,) = measure(agents, view, [Question(dial, port, Check("tcp"))], _PATIENCE_S, progress)
+        question = Question(Dial(bind, vantage, vantage, target), inside, Check("tcp"))
+        (cell,) = measure(agents, view, [question], _PATIENCE_S, progress)
     return cell
 
 
-def _first_address(lab: Lab, host: str) -> str:
-    for link in lab.topology.host(host).links:
+def _dialled(lab: Lab, vantage: str, host: str) -> str:
+    """Return what a vantage dials when it means a host of the lab.
+
+    Containers know each other by name. Elsewhere it is an address on a network that both are on, if any.
+    """
+    if lab.engine is not None and lab.engine.host not in (vantage, host):
+        return host
+    links = lab.topology.host(host).links
+    near = {link.network for link in lab.topology.host(vantage).links}
+    for link in sorted(links, key=lambda link: link.network not in near):
         for own in link.addresses:
             return str(own.ip)
     raise NetlabError(f"{host} has no address that others could dial")
+
+
+def _service(
+    lab: Lab, facts: dict[str, Facts], vantage: str, address: str, dialled: str, port: int
+) -> tuple[str, int]:
+    """Return whose service is meant, and its port there."""
+    owner = address if address in lab.hosts else _owner(facts, vantage, dialled)
+    if lab.engine is not None and owner == lab.engine.host:
+        with suppress(ValueError):
+            publication = publication_of(lab.engine, ip_address(dialled), port)
+            if publication is not None:
+                return publication.host, publication.inside
+    return owner, port
 
 
 def _owner(facts: dict[str, Facts], vantage: str, dialled: str) -> str:

@@ -9,6 +9,7 @@ import click
 from netlab.commands.console import ascii_only, check_writable, open_console, progress_bar, write
 from netlab.commands.labs import attach, compose_option, inventory_options, tell_failures
 from netlab.errors import ExitCode
+from netlab.printable import printable
 
 
 @click.command()
@@ -44,7 +45,7 @@ def scan(
         found = scan_lab(lab, progress, port)
     tell_failures(lab)
     console = open_console(to_stderr=json_file == "-")
-    name = str(getattr(lab, "name", inventory))
+    name = printable(str(getattr(lab, "name", inventory)))
     notes = tuple(getattr(lab, "notes", ()))
     console.print(exposure(found, name, notes, ascii_only=ascii_only(console)))
     if json_file is not None:

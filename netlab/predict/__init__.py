@@ -137,7 +137,8 @@ class _Connection:
         outside, inside = endpoint(destination, publication.port), endpoint(inner, publication.inside)
         from_inside = sent.host != self.vantage and self.view.network(sent.host, sent.device) is not None
         facts = self.view.facts[engine.host]
-        if not is_proxied(engine, facts, destination, self.dialled, sent.device, from_inside=from_inside):
+        dialled, by = self.dialled, sent.device
+        if not is_proxied(engine, facts, destination, dialled, by, inner, from_inside=from_inside):
             text = f"{outside} becomes {inside} of {publication.host}"
             self._note("publish", engine.host, text, f"published ports; NAT of Docker {engine.version}")
             return self._into(engine, publication, inner)

@@ -53,12 +53,20 @@ def publication_of(engine: Engine, destination: IPAddress, port: int) -> Publica
 
 
 def is_proxied(
-    engine: Engine, facts: Facts, destination: IPAddress, port: int, device: str, *, from_inside: bool
+    engine: Engine,
+    facts: Facts,
+    destination: IPAddress,
+    port: int,
+    device: str,
+    inner: IPAddress,
+    *,
+    from_inside: bool,
 ) -> bool:
     """Return whether the userland proxy takes a dial to a published port, and not address translation.
 
     Translation passes over what comes from the engine's own bridges, and what its machine sends to its own
-    loopback address; where the proxy is switched off, nothing listens, and translation takes these too.
+    loopback address, and it can't make IPv4 of IPv6; where the proxy is switched off, nothing listens, and
+    translation takes what it can.
 
     Args:
         engine: what is known of it.
@@ -66,11 +74,14 @@ def is_proxied(
         destination: the address dialled there.
         port: the port dialled there.
         device: the interface that the packet came in by.
+        inner: the container's address that it leads to.
         from_inside: whether it came from one of the engine's own networks.
     """
     if find_listener(facts.listeners, destination, port, device) is None:
         return False
-    untranslated = destination.version == 6 and not engine.filters_ipv6
+    untranslated = destination.version != inner.version or (
+        destination.version == 6 and not engine.filters_ipv6
+    )
     return from_inside or destination.is_loopback or untranslated
 
 

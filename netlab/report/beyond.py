@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from netlab.facts import Engine, Listener, Publication
+from netlab.facts import Engine, Listener, Publication, major_of
 from netlab.model import endpoint
 from netlab.report.furthest import furthest
 from netlab.scan import Scan, Service
@@ -63,7 +63,7 @@ def _met(scan: Scan, engine: Engine, service: Service, publication: Publication)
 
 def _unguarded(engine: Engine) -> Iterator[str]:
     """Yield the ports that are published on 127.0.0.1, and yet can be dialled on the same link."""
-    if int(engine.version.split(".")[0]) >= _GUARDS_LOOPBACK_SINCE:
+    if major_of(engine.version) >= _GUARDS_LOOPBACK_SINCE:
         return
     for publication in engine.publications:
         if publication.address.is_loopback:

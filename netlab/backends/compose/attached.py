@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,6 +14,7 @@ from netlab.backends.compose.interrupts import deferred
 from netlab.backends.compose.leftovers import labels, remove_run
 from netlab.backends.compose.project import PROJECT_LABEL, read_project
 from netlab.errors import NetlabError
+from netlab.printable import printable
 
 # What Compose says of a container: the files that its project came from, with commas between them.
 _FILES_LABEL = "com.docker.compose.project.config_files"
@@ -70,9 +72,14 @@ def _running(engine: Engine, wanted: str) -> str:
     if len(of_file) == 1:
         return of_file[0]
     if of_file:
-        raise NetlabError(f"{wanted} runs as several projects: name one of {', '.join(of_file)}")
-    running = f"running: {', '.join(sorted(files))}" if files else "no project is running"
+        raise NetlabError(f"{wanted} runs as several projects: name one of {_listed(of_file)}")
+    running = f"running: {_listed(files)}" if files else "no project is running"
     what = (
         f"the project of {wanted} is not running" if Path(wanted).is_file() else f"no project {wanted!r} runs"
     )
     raise NetlabError(f"{what}: start it with 'docker compose up --detach' ({running})")
+
+
+def _listed(projects: Iterable[str]) -> str:
+    """Return names in a line: a label may be anything."""
+    return ", ".join(printable(project) for project in sorted(projects))

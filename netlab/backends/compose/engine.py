@@ -70,7 +70,7 @@ def find_engine() -> Engine:
         try:
             client = docker.DockerClient(base_url=candidate.docker_host, timeout=_TIMEOUT_S)
             version = str(client.version()["Version"])
-        except DockerException as error:
+        except (DockerException, OSError) as error:  # requests' own errors are OSErrors
             tried.append(f"{candidate.source}: {short(error)}")
             continue
         compose = candidate.compose or _installed_compose()
@@ -133,13 +133,18 @@ def asking(engine: Engine) -> Iterator[None]:
 
 def _candidates() -> list[_Candidate]:
     chosen = os.environ.get("DOCKER_HOST")
+    if chosen and chosen.startswith("ssh:"):
+        why = f"DOCKER_HOST={chosen}: labs and sidecars need an engine on this machine"
+        raise BackendUnavailableError("compose", why, "run netlab there, or unset DOCKER_HOST")
     if chosen:
         return [_Candidate(chosen, {}, (), f"DOCKER_HOST={chosen}")]
     found = []
     if (private := _private_engine()) is not None:
         found.append(private)
     if _DEFAULT_SOCKET.exists():
-        found.append(_Candidate(f"unix://{_DEFAULT_SOCKET}", {}, (), str(_DEFAULT_SOCKET)))
+        address = f"unix://{_DEFAULT_SOCKET}"
+        # Said to Compose, too: by itself it would take the engine of the current context.
+        found.append(_Candidate(address, {"DOCKER_HOST": address}, (), str(_DEFAULT_SOCKET)))
     return found
 
 

@@ -15,8 +15,9 @@ from docker.errors import NotFound
 
 from netlab.backends.compose.engine import asking
 from netlab.facts import Engine as EngineFacts
-from netlab.facts import Publication
+from netlab.facts import Publication, major_of
 from netlab.model import Host, IPAddress, IPInterface, IPNetwork, Link, Network, Topology
+from netlab.printable import printable
 
 if TYPE_CHECKING:
     from netlab.backends.compose.engine import Engine
@@ -111,7 +112,7 @@ def describe(
     engine = EngineFacts(
         host=machine,
         version=version,
-        filters_ipv6=_major(version) >= 27 or experimental,
+        filters_ipv6=major_of(version) >= 27 or experimental,
         internal=tuple(names[identity] for identity, said in bridges.items() if said.get("Internal")),
         publications=tuple(_publications(own)),
         sharing=tuple(host for host, c in named.items() if _shared_with(c) == "host"),
@@ -137,11 +138,11 @@ def _named(containers: Iterable[Inspected]) -> dict[str, Inspected]:
 
 
 def _service(container: Inspected) -> str:
-    return str((container["Config"]["Labels"] or {}).get(_SERVICE_LABEL) or _own_name(container))
+    return printable(str((container["Config"]["Labels"] or {}).get(_SERVICE_LABEL) or _own_name(container)))
 
 
 def _own_name(container: Inspected) -> str:
-    return str(container["Name"]).lstrip("/")
+    return printable(str(container["Name"]).lstrip("/"))
 
 
 def _shared_with(container: Inspected) -> str | None:
@@ -204,7 +205,7 @@ def _network_name(said: Inspected, project: str) -> str:
     """Return what the Compose file calls a network; one from outside of it has only the engine's name."""
     labels = said.get("Labels") or {}
     own = labels.get(PROJECT_LABEL) == project
-    return str((labels.get(_NETWORK_LABEL) if own else None) or said["Name"])
+    return printable(str((labels.get(_NETWORK_LABEL) if own else None) or said["Name"]))
 
 
 def _networks(bridges: Mapping[str, Inspected], names: Mapping[str, str]) -> Iterator[Network]:
@@ -249,8 +250,3 @@ def _bridge(said: Inspected) -> str:
     """Return the bridge's name: that of the option, else made of the network's id (moby, bridge driver)."""
     chosen = (said.get("Options") or {}).get("com.docker.network.bridge.name")
     return str(chosen or f"br-{said['Id'][:12]}")
-
-
-def _major(version: str) -> int:
-    head = version.split(".")[0]
-    return int(head) if head.isdigit() else 0

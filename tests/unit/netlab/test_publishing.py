@@ -90,9 +90,13 @@ def test_what_takes_a_dial_to_a_published_port(
     address: str, from_inside: bool, filters_ipv6: bool, proxied: bool
 ) -> None:
     it = engine(filters_ipv6=filters_ipv6)
-    taken = is_proxied(it, MACHINE, ip(address), 8081, "lo", from_inside=from_inside)
+    inner = ip("198.18.1.14" if ":" not in address else "2001:db8:1::14")
+    taken = is_proxied(it, MACHINE, ip(address), 8081, "lo", inner, from_inside=from_inside)
     assert taken is proxied
-    assert not is_proxied(it, WITHOUT_PROXIES, ip(address), 8081, "lo", from_inside=from_inside)
+    assert not is_proxied(it, WITHOUT_PROXIES, ip(address), 8081, "lo", inner, from_inside=from_inside)
+    # Only a proxy can lead from one family to the other.
+    other = ip("2001:db8:1::14" if ":" not in address else "198.18.1.14")
+    assert is_proxied(it, MACHINE, ip(address), 8081, "lo", other, from_inside=from_inside)
 
 
 def test_published_ports_lead_to_the_address_on_the_default_route() -> None:
