@@ -344,3 +344,42 @@ def test_a_project_that_does_not_run_is_a_line(
     other.write_text("services: {}")
     assert main(["scan", "--compose", str(other)]) == ExitCode.USAGE
     assert f"the project of {other} is not running" in capsys.readouterr().err
+
+
+# --- One dial of it ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("vantage", "destination", "expected", "remedy"),
+    [
+        ("host", "127.0.0.1:28080", "open", ""),
+        ("host", "127.0.0.1:28081", "open", ""),
+        ("host", "[::1]:28080", "accepted (reset)", "in web, listen there or on ::"),
+        ("host", "127.0.0.1:28090", "accepted (reset)", "in admin, listen there or on 0.0.0.0"),
+        ("admin", "tiny:7000", "open", ""),
+        ("tiny", "admin:9000", "refused", "bind 0.0.0.0"),
+        ("tiny", "web:8000", "unresolved", "make web known to tiny"),
+    ],
+)
+def test_why_follows_published_ports_and_the_names_that_containers_use(
+    file: Path,
+    capsys: pytest.CaptureFixture[str],
+    vantage: str,
+    destination: str,
+    expected: str,
+    remedy: str,
+) -> None:
+    code = main(["why", vantage, destination, "--compose", str(file)])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"predicted {expected}" in shown, shown
+    assert code == 0, shown
+    assert remedy in shown
+
+
+def test_an_engine_on_another_machine_is_a_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "ssh://nobody@127.0.0.1")
+    assert main(["scan", "--compose", PROJECT]) == ExitCode.UNAVAILABLE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "need an engine on this machine" in line
