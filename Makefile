@@ -49,6 +49,17 @@ clients: setup-dev ## Compare how one server can attend several clients (ARGS=--
 bench: setup ## Measure what must hold, beside nginx and others, in minutes (ARGS=--smoke: in seconds)
 	@$(BIN)/python -m tests.bench --charts build/charts --json build/bench.json $(ARGS)
 
+ANSIBLE := build/ansible
+
+$(ANSIBLE)/bin/ansible-playbook:
+	@echo "setting up $(ANSIBLE), to compare with (once)"
+	@$(PYTHON) -m venv $(ANSIBLE)
+	@$(ANSIBLE)/bin/python -m pip install --quiet --disable-pip-version-check ansible-core
+
+.PHONY: bench-ssh
+bench-ssh: setup-dev $(ANSIBLE)/bin/ansible-playbook ## Deploy to fifty machines, and scan them, beside Ansible (sshd)
+	@$(BIN)/python -m tests.ssh.bench --ansible $(abspath $(ANSIBLE))/bin/ansible-playbook $(ARGS)
+
 .PHONY: picture
 picture: setup-dev ## Draw the README's picture of the matrix anew
 	@$(BIN)/netlab run bind-address --backend netns --svg docs/matrix.svg >/dev/null
