@@ -86,10 +86,9 @@ def test_hftp_needs_the_standard_library_only(file: Path) -> None:
     assert [m for m in imports(file) if m.partition(".")[0] not in allowed] == []
 
 
-def test_the_agent_needs_the_standard_library_only_and_nothing_of_netlab() -> None:
-    assert [
-        m for m in imports(NETLAB / "agent.py") if m.partition(".")[0] not in sys.stdlib_module_names
-    ] == []
+@pytest.mark.parametrize("name", ["agent.py", "deploy/deployer.py", "deploy/supervisor.py"])
+def test_what_runs_elsewhere_needs_the_standard_library_only_and_nothing_of_netlab(name: str) -> None:
+    assert [m for m in imports(NETLAB / name) if m.partition(".")[0] not in sys.stdlib_module_names] == []
 
 
 @pytest.mark.parametrize("file", files(*PURE), ids=name)
