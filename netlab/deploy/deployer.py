@@ -51,6 +51,8 @@ IDLE_S = 120
 # How long the server may take to listen and answer, on a machine that fifty others are busy beside.
 HEALTHY_WITHIN_S = 15.0
 ANSWER_S = 5.0
+# How long it must have run before it is believed to go on: longer than what fails late at its start takes.
+SETTLED_S = 1.0
 # Longer than the supervisor gives the server.
 STOP_S = 12.0
 MARGIN_BYTES = 1 << 20
@@ -1203,6 +1205,8 @@ class Deployer:
         """
         self._must_be_locked()
         current = self._store.current()
+        if self._trial:
+            wait_until(self._has_settled, HEALTHY_WITHIN_S)
         problem = self._health(current)
         if not problem and self._service.restarts() and self._trial:
             problem = f"it ended and had to be started again ({self._service.ended()})"
@@ -1213,6 +1217,10 @@ class Deployer:
             self._audit("deployed", current, f"before: {self._before[:12] or 'nothing'}")
         self._trial = False
         return {"kept": self._store.prune(int(request["keep"]))}
+
+    def _has_settled(self) -> bool:
+        """Whether the server has run for a while, or has ended: some live just long enough to answer."""
+        return time.time() - self._service.since() > SETTLED_S or self._service.restarts() > 0
 
     def rollback(self, request: Json) -> Json:
         """Say which release a rollback goes to: a good one but not the current, the latest or one by name."""

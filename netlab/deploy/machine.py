@@ -168,6 +168,11 @@ class DeployedMachine:
 
     def _broken(self, error: BaseException) -> MachineError:
         """Say why a transfer ended; SFTP's word for a full disk is `Failure` (draft-ietf-secsh-filexfer)."""
+        if (
+            self._sftp is not None
+        ):  # else the file would be closed in good order, which waits for room to say so
+            self._sftp.close()
+            self._sftp = None
         if isinstance(error, TimeoutError):
             self.gone = True
             return MachineError(f"the upload broke off: no answer within {_SILENT_S:.0f} s")
