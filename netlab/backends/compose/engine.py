@@ -8,9 +8,10 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from docker.errors import APIError, DockerException, ImageNotFound
 
@@ -50,6 +51,13 @@ class Engine:
     environment: Mapping[str, str]
     source: str
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the connections to it."""
+        self.client.close()
+
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
@@ -67,13 +75,16 @@ def find_engine() -> Engine:
     """
     tried = []
     for candidate in _candidates():
-        try:
-            client = docker.DockerClient(base_url=candidate.docker_host, timeout=_TIMEOUT_S)
-            version = str(client.version()["Version"])
-        except (DockerException, OSError) as error:  # requests' own errors are OSErrors
-            tried.append(f"{candidate.source}: {short(error)}")
-            continue
-        compose = candidate.compose or _installed_compose()
+        with ExitStack() as unless_it_answers:
+            try:
+                client = docker.DockerClient(base_url=candidate.docker_host, timeout=_TIMEOUT_S)
+                unless_it_answers.callback(client.close)
+                version = str(client.version()["Version"])
+            except (DockerException, OSError) as error:  # requests' own errors are OSErrors
+                tried.append(f"{candidate.source}: {short(error)}")
+                continue
+            compose = candidate.compose or _installed_compose()
+            unless_it_answers.pop_all()
         return Engine(client, version.split("+")[0], compose, candidate.environment, candidate.source)
     why = "; ".join(tried) or f"no container engine: no {_DEFAULT_SOCKET}, no DOCKER_HOST"
     remedy = "start Docker, or run 'make engine' for a private one (Debian and Ubuntu, root)"
@@ -87,6 +98,15 @@ def ready_engine() -> Engine:
         BackendUnavailableError: there is none, it lacks an image that the lab needs, or Compose is old.
     """
     engine = find_engine()
+    with ExitStack() as unless_it_will_do:
+        unless_it_will_do.push(engine)
+        _check_images(engine)
+        _check_compose(engine)
+        unless_it_will_do.pop_all()
+    return engine
+
+
+def _check_images(engine: Engine) -> None:
     for image in (SERVER_IMAGE, CLIENT_IMAGE):
         try:
             engine.client.images.get(image)
@@ -96,12 +116,14 @@ def ready_engine() -> Engine:
         except (DockerException, OSError) as error:
             why = f"an engine answers ({engine.source}), but then it fails: {short(error)}"
             raise BackendUnavailableError("compose", why, "see its log, or start it anew") from None
+
+
+def _check_compose(engine: Engine) -> None:
     version = compose_version(engine)
     if tuple(map(int, re.findall(r"\d+", version)[:2])) < _COMPOSE_SINCE:
         wanted = ".".join(map(str, _COMPOSE_SINCE))
         why = f"Compose is version {version or 'unknown'}, and {wanted} or later is needed"
         raise BackendUnavailableError("compose", why, "install the docker compose plugin")
-    return engine
 
 
 def readiness() -> str:
