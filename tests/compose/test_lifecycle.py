@@ -279,7 +279,8 @@ def test_an_unhealthy_service_is_told_with_its_last_lines(
     check = '{test: [CMD, sh, -c, "echo not well; false"], interval: 100ms, retries: 1, start_period: 1ms}'
     server = (
         # On one stream: the engine keeps no order between two.
-        'command: [sh, -c, "echo starting >&2; echo no such disk >&2; exec sleep 60"]\n    stop_signal: SIGKILL'
+        'command: [sh, -c, "exec >&2; echo starting; echo no such disk; exec sleep 60"]\n'
+        "    stop_signal: SIGKILL"
     )
     change(experiment, "image: hftp-server", f"image: hftp-server\n    healthcheck: {check}\n    {server}")
     code, complaint = run_small(engine, experiment)
