@@ -478,7 +478,7 @@ class Supervised:
         line = reboot_line(sys.executable, self._store.path("current", SUPERVISOR), self._store.base)
         table = read_crontab()
         if table is None:
-            return "it will not start with the host: there is neither systemd nor cron for this account"
+            return "it will not start with the host: this account has neither a systemd unit nor cron"
         kept = [other for other in table if not other.endswith(CRON_MARK)]
         if [*kept, line] != table:
             return write_crontab([*kept, line])
@@ -583,32 +583,35 @@ def command(argv: list[str], given: str = "") -> tuple[int, str, str]:
 
 # --- systemd: systemd.service(5), systemd.exec(5) --------------------------------------------------------
 
-# What a service that reads one directory and listens does not need. For a user's manager the sandbox rests on
-# user namespaces, which some kernels forbid: the first list works everywhere.
+# What a service that reads one directory and listens does not need. The first works everywhere; the second
+# needs namespaces (for a user's manager those of users, which some kernels forbid); the third often fails in
+# containers.
 ALWAYS = ("NoNewPrivileges=yes", "RestrictSUIDSGID=yes", "LockPersonality=yes", "UMask=0077")
 SANDBOX = (
     "ProtectSystem=strict",
     "ProtectHome=read-only",
     "PrivateTmp=yes",
-    "PrivateDevices=yes",
     "ProtectKernelTunables=yes",
     "ProtectKernelModules=yes",
     "ProtectControlGroups=yes",
     "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
     "RestrictNamespaces=yes",
     "SystemCallArchitectures=native",
-    "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
 )
+DEVICES = ("PrivateDevices=yes",)
+# For the system's manager only: a user's has no capabilities to give up.
+CAPABILITIES = ("CapabilityBoundingSet=CAP_NET_BIND_SERVICE",)
+HARDENINGS = ((*ALWAYS, *SANDBOX, *DEVICES), (*ALWAYS, *SANDBOX), ALWAYS)
 # EXIT_NAMESPACE and EXIT_CAPABILITIES of systemd.exec(5), "Process exit codes".
 NO_SANDBOX_CODES = ("218", "226")
 
 
-def unit_text(python: str, base: str, *, system: bool, sandbox: bool) -> str:
+def unit_text(python: str, base: str, hardening: tuple[str, ...], *, system: bool) -> str:
     """Return the unit."""
     words = " ".join(
         unit_word(word) for word in (python, "-I", "-S", base + "/current/" + SUPERVISOR, "run", base)
     )
-    hardening = "\n".join([*ALWAYS, *(SANDBOX if sandbox else ())])
+    lines = "\n".join([*hardening, *(CAPABILITIES if system else ())])
     return f"""# Written by `netlab deploy`, which replaces it.
 [Unit]
 Description=HFTP server, deployed by netlab
@@ -622,7 +625,7 @@ ExecStart={words}
 Restart=on-failure
 RestartSec=0.2
 TimeoutStopSec=10
-{hardening}
+{lines}
 
 [Install]
 WantedBy={"multi-user.target" if system else "default.target"}
@@ -713,18 +716,19 @@ class Systemd:
         Raises:
             ProblemError: it can't be started.
         """
-        for sandbox in (True, False):
-            text = unit_text(sys.executable, self._store.base, system=self._system, sandbox=sandbox)
+        for hardening in HARDENINGS:
+            text = unit_text(sys.executable, self._store.base, hardening, system=self._system)
             os.makedirs(os.path.dirname(self._unit_path()), exist_ok=True)
             write_whole(self._unit_path(), text.encode(), 0o644)
-            for words in (("daemon-reload",), ("reset-failed", UNIT), ("enable", UNIT)):
+            # What systemd would start again by itself is not to come in between.
+            for words in (("stop", UNIT), ("daemon-reload",), ("reset-failed", UNIT), ("enable", UNIT)):
                 self._control(*words)
-            code, _, err = self._control("restart", UNIT)
+            code, _, err = self._control("start", UNIT)
             time.sleep(0.1)
-            if self._show().get("ExecMainStatus") in NO_SANDBOX_CODES and sandbox:
+            if self._show().get("ExecMainStatus") in NO_SANDBOX_CODES and hardening is not ALWAYS:
                 continue
             if code:
-                raise ProblemError(f"systemctl restart {UNIT}: {' '.join(err.split())}")
+                raise ProblemError(f"systemctl start {UNIT}: {' '.join(err.split())}")
             return
 
     def stop(self) -> None:

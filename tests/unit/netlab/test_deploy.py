@@ -10,6 +10,7 @@ import pytest
 
 from netlab.deploy.data import read_data
 from netlab.deploy.deployer import (
+    HARDENINGS,
     Store,
     file_system_of,
     plain_name,
@@ -92,13 +93,13 @@ def test_the_line_for_cron_survives_shell_and_cron() -> None:
     assert said == "/home/o'neil/50%/supervisor.py\nstart\n/home/o'neil/50%\n"
 
 
-@pytest.mark.parametrize("sandbox", [True, False])
-def test_the_unit_is_one_that_systemd_understands(tmp_path: Path, sandbox: bool) -> None:
+@pytest.mark.parametrize("hardening", HARDENINGS, ids=["full", "without devices", "always"])
+def test_the_unit_is_one_that_systemd_understands(tmp_path: Path, hardening: tuple[str, ...]) -> None:
     verify = shutil.which("systemd-analyze")
     if verify is None:
         pytest.skip("there is no systemd-analyze here")
     base = tmp_path / 'home of "o\'neil" $HOME 50% \\'
-    text = unit_text("/usr/bin/python3", str(base), system=True, sandbox=sandbox)
+    text = unit_text("/usr/bin/python3", str(base), hardening, system=True)
     unit = tmp_path / "netlab-hftp.service"
     unit.write_text(text)
     done = subprocess.run([verify, "verify", unit], capture_output=True, text=True, check=False, timeout=60)
@@ -107,7 +108,7 @@ def test_the_unit_is_one_that_systemd_understands(tmp_path: Path, sandbox: bool)
 
 
 def test_the_unit_is_hardened() -> None:
-    text = unit_text("/usr/bin/python3", "/home/student/.local/share/netlab", system=False, sandbox=True)
+    text = unit_text("/usr/bin/python3", "/home/student/.local/share/netlab", HARDENINGS[0], system=False)
     for line in ("NoNewPrivileges=yes", "ProtectSystem=strict", "PrivateTmp=yes", "Restart=on-failure"):
         assert f"\n{line}\n" in text
 
