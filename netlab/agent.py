@@ -221,7 +221,11 @@ IFF_UP, IFF_LOOPBACK = 0x1, 0x8  # linux/if.h
 IFLA_IFNAME = 3  # linux/if_link.h
 ADDRESS_MESSAGE = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8  # linux/if_addr.h
-IFA_F_OPTIMISTIC, IFA_F_TENTATIVE = 0x04, 0x40
+IFA_F_OPTIMISTIC, IFA_F_DADFAILED, IFA_F_TENTATIVE = 0x04, 0x08, 0x40
+RT_SCOPE_LINK = 253  # linux/rtnetlink.h
+DETECTION_S = (
+    3.0  # duplicate address detection takes a second, after a random delay of up to one (RFC 4862, 5.4)
+)
 
 
 def read_interfaces() -> list[Json]:
@@ -233,6 +237,27 @@ def read_interfaces() -> list[Json]:
         if address and index in by_index:
             by_index[index]["addresses"].append(address)
     return links
+
+
+def wait_settled() -> None:
+    """Wait until no address, but for link-local ones, is in duplicate address detection any more.
+
+    In a moment it would be in use: who reads now and dials then would wonder.
+    """
+    deadline = time.monotonic() + DETECTION_S
+    while time.monotonic() < deadline:
+        asked = ADDRESS_MESSAGE.pack(socket.AF_INET6, 0, 0, 0, 0)
+        if not any(is_in_detection(body) for body in dump(NETLINK_ROUTE, RTM_GETADDR, asked)):
+            return
+        time.sleep(0.05)
+
+
+def is_in_detection(body: bytes) -> bool:
+    """Whether a RTM_NEWADDR is about an address that may yet come into use."""
+    _, _, flags, scope, _ = ADDRESS_MESSAGE.unpack_from(body)
+    flags = number(attributes(body, ADDRESS_MESSAGE.size), IFA_FLAGS, flags)
+    settled = flags & (IFA_F_OPTIMISTIC | IFA_F_DADFAILED) or not flags & IFA_F_TENTATIVE
+    return scope < RT_SCOPE_LINK and not settled
 
 
 def interface(body: bytes) -> Json:
@@ -1152,6 +1177,7 @@ class Agent:
         """Read what decides who reaches what: the form is `netlab.facts.Facts`."""
         names = required(request, "names", is_texts, "a list of names")
         system = os.uname()
+        wait_settled()
         interfaces = read_interfaces()
         devices = {link["index"]: link["name"] for link in interfaces}
         return {
