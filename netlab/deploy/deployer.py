@@ -262,12 +262,16 @@ class Store:
         kept = {current, *[name for name in self.good() if name != current][:keep]}
         for name in self.names():
             if name not in kept:
-                # By another name first: half a release must never look like one.
-                doomed = self.path("releases", ".doomed-" + name)
-                os.rename(self.release(name), doomed)
-                remove_tree(doomed)
+                self.drop(name)
         self.sweep()
         return [name for name in self.good() if name in kept]
+
+    def drop(self, name: str) -> None:
+        """Remove a release: by another name first, as half a release must never look like one."""
+        doomed = self.path("releases", ".doomed-" + name)
+        remove_tree(doomed)
+        os.rename(self.release(name), doomed)
+        remove_tree(doomed)
 
     def sweep(self) -> None:
         """Remove what deployments that were cut short have left."""
@@ -1198,8 +1202,8 @@ class Deployer:
 
     def _discard(self, name: str) -> None:
         """Remove a release that failed, unless it is one that was good before."""
-        if name and name != self._store.current() and name not in self._store.good():
-            remove_tree(self._store.release(name))
+        if name in self._store.names() and name not in (self._store.current(), *self._store.good()):
+            self._store.drop(name)
 
     def confirm(self, request: Json) -> Json:
         """Keep the release that runs: it is one to go back to from now on.

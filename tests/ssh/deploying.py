@@ -139,9 +139,14 @@ class Room:
     def releases(self, host: str) -> dict[str, bool]:
         """Return a machine's releases, and whether each is whole: every byte as its name says."""
         names = self.run(host, "sh", "-c", f"ls {BASE}/releases 2>/dev/null || true").split()
-        return {name: self._is_whole(host, name) for name in names}
+        return {name: self.is_whole(host, name) for name in names}
 
-    def _is_whole(self, host: str, name: str) -> bool:
+    def has_no_deployer(self, host: str) -> bool:
+        """Whether no program of a controller is at work on a machine, nor on its way out."""
+        return not self.signal(host, 0, "netlab-agent")
+
+    def is_whole(self, host: str, name: str) -> bool:
+        """Whether every byte of a release on a machine is as its name says."""
         place = f"{BASE}/releases/{name}"
         manifest = self.run(host, "cat", f"{place}/release.json")
         if hashlib.sha256(manifest.encode()).hexdigest() != name:
