@@ -28,9 +28,7 @@ def screen(matrix: Matrix, *, ascii_only: bool = False) -> RenderableType:
     return Group(
         Text(summary(matrix), style="bold"),
         "",
-        Text(matrix.experiment.title),
-        _indented(headline(matrix)),
-        "",
+        *_answer(matrix),
         Grid(matrix, ascii_only=ascii_only),
         _key(matrix),
         _legend(matrix, ascii_only=ascii_only),
@@ -55,8 +53,18 @@ def summary(matrix: Matrix) -> str:
     return f"{where}: {size}, {measured} measured, {agreeing} as predicted, {matrix.seconds:.1f} s"
 
 
+def _answer(matrix: Matrix) -> Iterable[RenderableType]:
+    """Yield the question and its answer, as far as the experiment has them and this part of it tells."""
+    if matrix.experiment.title:
+        yield Text(matrix.experiment.title)
+    if (table := headline(matrix)).row_count:
+        yield _indented(table)
+    if matrix.experiment.title or table.row_count:
+        yield ""
+
+
 def headline(matrix: Matrix) -> Table:
-    """Return the part of the matrix that answers the question, in words."""
+    """Return the part of the matrix that answers the question, in words; without rows where there is none."""
     said = matrix.experiment.headline
     cells = {(cell.bind.name, cell.vantage, cell.target.name): cell for cell in matrix.cells}
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
@@ -65,7 +73,7 @@ def headline(matrix: Matrix) -> Table:
         table.add_column(Text(title), header_style="dim")
     for bind in said.binds:
         row = [cells.get((bind, vantage, target)) for _, vantage, target in said.columns]
-        if all(row):
+        if row and all(row):
             table.add_row(Text(bind), *(_outcome(cell) for cell in row if cell))
     return table
 

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from netlab.experiments import load
+from netlab.experiments.plan import Headline
 from netlab.matrix import Matrix
 from netlab.model import Cell, Observation, Outcome, Prediction, Step, Topology, Verdict
 from netlab.report.explain import explanation
@@ -63,6 +64,16 @@ def test_the_headline_leaves_out_what_was_not_asked() -> None:
     whole = matrix()
     part = replace(whole, cells=tuple(cell for cell in whole.cells if cell.bind.name == "0.0.0.0"))
     assert "127.0.0.1" not in drawn(headline(part))
+
+
+@pytest.mark.parametrize(
+    "said", [Headline((), ()), Headline(("127.0.0.1",), ()), Headline(("127.0.0.1",), (("t", "x", "y"),))]
+)
+def test_a_headline_without_rows_is_left_out_whole(said: Headline) -> None:
+    made = matrix()
+    text = drawn(screen(replace(made, experiment=replace(made.experiment, headline=said))), 120)
+    lines = [line.strip() for line in text.splitlines()]
+    assert lines[1:6] == ["", "What differs?", "", "server  peer", "a b     b c"]
 
 
 def test_the_headline_marks_a_disagreement_and_what_was_not_measured() -> None:
