@@ -11,7 +11,7 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
-from netlab.errors import NetlabError
+from netlab.errors import FileError, NetlabError
 from netlab.experiments.expand import expand
 from netlab.experiments.plan import EVERYTHING, ComposeFile, Experiment, Selection
 from netlab.experiments.schema import ComposeExperimentSection, Document, read
@@ -44,11 +44,21 @@ class Draft:
         """What a backend is asked to bring up."""
         said = self.document.experiment
         if not isinstance(said, ComposeExperimentSection):
-            return describe(self.document, said)
+            return describe(self.document.file, said, self._servers())
         file = self.folder / said.compose
         if not file.is_file():
             raise self.document.error(("compose",), f"there is no file {file}")
         return ComposeFile(file, tuple(bind.host for bind in said.binds.values()))
+
+    def _servers(self) -> dict[str, FileError]:
+        """Return the hosts of the binds, each with the error that there is another of that name."""
+        servers: dict[str, FileError] = {}
+        for bind, section in self.document.experiment.binds.items():
+            taken = self.document.error(("binds", bind, "host"), f"a second host called {section.host!r}")
+            if section.host in servers:
+                raise taken
+            servers[section.host] = taken
+        return servers
 
     def only(self, selection: Selection) -> Draft:
         """Return the experiment with a part of its matrix.

@@ -1,4 +1,4 @@
-"""From what an experiment's file asks, and a lab, to binds, vantages and what each dials.
+"""From what a file asks, and a lab, to binds, vantages and what each dials.
 
 The file names things; here each name is looked up, and one that leads nowhere is an error at its line.
 """
@@ -9,10 +9,18 @@ import re
 from collections.abc import Iterable, Mapping
 
 from netlab.experiments.plan import SERVER, Experiment, Headline, Service, Vantage
-from netlab.experiments.schema import Document, ExperimentSection, TargetSection, check_known
+from netlab.experiments.schema import (
+    BindSection,
+    Document,
+    ExperimentSection,
+    HeadlineSection,
+    QuestionSection,
+    TargetSection,
+    check_known,
+)
 from netlab.facts import Engine, Publication
 from netlab.model import Bind, Link, Target, Topology
-from netlab.yamlfile import Path
+from netlab.yamlfile import Path, YamlFile
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -29,105 +37,130 @@ def expand(name: str, document: Document, topology: Topology, engine: Engine | N
     Raises:
         ExperimentError: a name leads nowhere.
     """
-    return _Expansion(document, topology, engine).experiment(name)
+    said = document.experiment
+    expansion = Expansion(document.file, topology, engine)
+    binds = tuple(expansion.bind(bind, section, section.host) for bind, section in said.binds.items())
+    return Experiment(
+        name=name,
+        title=said.title,
+        topology=topology,
+        service=_service(document),
+        binds=binds,
+        vantages=tuple(expansion.vantage(v, columns, binds) for v, columns in said.vantages.items()),
+        headline=_headline(document.file, said, said.headline),
+        patience_s=said.patience_s,
+    )
 
 
-class _Expansion:
-    def __init__(self, document: Document, topology: Topology, engine: Engine | None) -> None:
-        self.document, self.topology, self.engine = document, topology, engine
-        self.said = document.experiment
-        self.hosts = {host.name: host for host in topology.hosts}
+def _service(document: Document) -> Service:
+    said = document.experiment
+    if not isinstance(said, ExperimentSection):
+        return Service(said.service.port, said.service.check)
+    options = said.service.options
+    return Service(
+        port=said.service.port,
+        check=said.service.check,
+        command=tuple(said.service.command),
+        v6only=tuple(options.v6only),
+        device=tuple(options.device),
+    )
 
-    def experiment(self, name: str) -> Experiment:
-        return Experiment(
-            name=name,
-            title=self.said.title,
-            topology=self.topology,
-            service=self._service(),
-            binds=tuple(self._bind(bind) for bind in self.said.binds),
-            vantages=tuple(self._vantage(vantage) for vantage in self.said.vantages),
-            headline=self._headline(),
-            patience_s=self.said.patience_s,
-        )
 
-    def _service(self) -> Service:
-        said = self.said
-        if not isinstance(said, ExperimentSection):
-            return Service(said.service.port, said.service.check)
-        options = said.service.options
-        return Service(
-            port=said.service.port,
-            check=said.service.check,
-            command=tuple(said.service.command),
-            v6only=tuple(options.v6only),
-            device=tuple(options.device),
-        )
+def _headline(file: YamlFile, asked: QuestionSection, said: HeadlineSection) -> Headline:
+    for index, bind in enumerate(said.binds):
+        check_known(file, ("headline", "binds", index), "bind", bind, asked.binds)
+    for title, column in said.columns.items():
+        path: Path = ("headline", "columns", title)
+        check_known(file, (*path, "vantage"), "vantage", column.vantage, asked.vantages)
+        check_known(file, (*path, "target"), "target", column.target, asked.vantages[column.vantage])
+    columns = tuple((title, column.vantage, column.target) for title, column in said.columns.items())
+    return Headline(tuple(said.binds), columns)
 
-    def _bind(self, name: str) -> Bind:
-        said = self.said.binds[name]
+
+class Expansion:
+    """The names of a file looked up in a lab.
+
+    Args:
+        file: to point into.
+        topology: the lab's.
+        engine: what a container engine adds to it, where there is one.
+    """
+
+    def __init__(self, file: YamlFile, topology: Topology, engine: Engine | None = None) -> None:
+        self._file, self._engine = file, engine
+        self._hosts = {host.name: host for host in topology.hosts}
+
+    def bind(self, name: str, said: BindSection, host: str) -> Bind:
+        """Return a bind, with the addresses of its host filled in.
+
+        Args:
+            name: what it is called below `binds`.
+            said: its section.
+            host: the host that runs the service.
+
+        Raises:
+            FileError: a name leads nowhere.
+        """
         path: Path = ("binds", name)
-        self._known((*path, "host"), "host", said.host, self.hosts)
+        check_known(self._file, (*path, "host"), "host", host, self._hosts)
         return Bind(
             name=name,
-            host=said.host,
-            address=self._filled((*path, "address"), said.address, said.host),
+            host=host,
+            address=self._filled((*path, "address"), said.address, host),
             v6only=said.v6only,
-            device=self._device((*path, "device"), said.host, said.device) if said.device else None,
+            device=self._device((*path, "device"), host, said.device) if said.device else None,
         )
 
-    def _device(self, path: Path, host: str, network: str) -> str:
-        devices = {link.network: link.device for link in self.hosts[host].links}
-        self._known(path, "network of the servers", network, devices)
-        return devices[network]
+    def vantage(self, name: str, said: Mapping[str, TargetSection], binds: Iterable[Bind]) -> Vantage:
+        """Return a vantage and what it dials of each bind's host.
 
-    def _vantage(self, name: str) -> Vantage:
-        self._known(("vantages", name), "vantage", name, {SERVER, *self.hosts})
-        said = self.said.vantages[name]
+        Args:
+            name: what it is called below `vantages`.
+            said: its section.
+            binds: of the hosts that it dials.
+
+        Raises:
+            FileError: a name leads nowhere.
+        """
+        check_known(self._file, ("vantages", name), "vantage", name, {SERVER, *self._hosts})
         targets = {
-            bind.host: tuple(self._target(("vantages", name, title), title, bind.host) for title in said)
-            for bind in self.said.binds.values()
+            bind.host: tuple(
+                self._target(("vantages", name, title), title, section, bind.host)
+                for title, section in said.items()
+            )
+            for bind in binds
         }
         return Vantage(name, targets)
 
-    def _target(self, path: Path, title: str, host: str) -> Target:
-        said: TargetSection = self.said.vantages[str(path[1])][title]
+    def _device(self, path: Path, host: str, network: str) -> str:
+        devices = {link.network: link.device for link in self._hosts[host].links}
+        check_known(self._file, path, "network of the servers", network, devices)
+        return devices[network]
+
+    def _target(self, path: Path, title: str, said: TargetSection, host: str) -> Target:
         port = self._published(path, host, said.published) if said.published else None
         return Target(title, self._filled(path, said.address, host), port)
 
     def _published(self, path: Path, host: str, kind: str) -> int:
-        mine = [p for p in (self.engine.publications if self.engine else ()) if p.host == host]
+        mine = [p for p in (self._engine.publications if self._engine else ()) if p.host == host]
         for publication in mine:
             if _kind(publication) == kind:
                 return publication.port
-        raise self.document.error(path, f"no port of {host} is published on the host's {kind} address")
+        raise self._file.error(path, f"no port of {host} is published on the host's {kind} address")
 
     def _filled(self, path: Path, template: str, host: str) -> str:
         """Return the template with the server's own name and addresses filled in, and those of the engine."""
-        known = {"hostname": host, **_named_addresses("", self.hosts[host].links)}
-        if self.engine is not None:
-            known.update(_named_addresses("engine.", self.hosts[self.engine.host].links))
+        known = {"hostname": host, **_named_addresses("", self._hosts[host].links)}
+        if self._engine is not None:
+            known.update(_named_addresses("engine.", self._hosts[self._engine.host].links))
 
         def value(found: re.Match[str]) -> str:
             if found[1] not in known:
                 allowed = ", ".join(f"{{{key}}}" for key in known)
-                raise self.document.error(path, f"nothing is called {found[0]}: there is {allowed}")
+                raise self._file.error(path, f"nothing is called {found[0]}: there is {allowed}")
             return known[found[1]]
 
         return _PLACEHOLDER.sub(value, template)
-
-    def _headline(self) -> Headline:
-        said = self.said.headline
-        for index, bind in enumerate(said.binds):
-            self._known(("headline", "binds", index), "bind", bind, self.said.binds)
-        for title, column in said.columns.items():
-            path: Path = ("headline", "columns", title)
-            self._known((*path, "vantage"), "vantage", column.vantage, self.said.vantages)
-            self._known((*path, "target"), "target", column.target, self.said.vantages[column.vantage])
-        columns = tuple((title, column.vantage, column.target) for title, column in said.columns.items())
-        return Headline(tuple(said.binds), columns)
-
-    def _known(self, path: Path, kind: str, name: str, known: Iterable[str]) -> None:
-        check_known(self.document, path, kind, name, known)
 
 
 def _kind(publication: Publication) -> str:

@@ -78,6 +78,20 @@ class OptionsSection(Section):
     device: list[str] = Field(default_factory=list)
 
 
+class LabSection(Section):
+    """A lab: networks, and the hosts on them.
+
+    Attributes:
+        names: the network whose addresses the hosts' names stand for.
+        servers: what the hosts that run the service have in common.
+    """
+
+    networks: Annotated[dict[Label, NetworkSection], Field(min_length=1)]
+    names: str
+    servers: HostSection
+    hosts: dict[Label, HostSection] = Field(default_factory=dict)
+
+
 class ServiceSection(Section):
     """The server under test."""
 
@@ -138,7 +152,7 @@ class HeadlineSection(Section):
     columns: Annotated[dict[str, ColumnSection], Field(min_length=1)]
 
 
-class _QuestionSection(Section):
+class QuestionSection(Section):
     """What is asked, of whatever lab.
 
     Attributes:
@@ -153,17 +167,13 @@ class _QuestionSection(Section):
     patience_s: Annotated[float, Field(gt=0, le=60, strict=False)] = 5.0
 
 
-class ExperimentSection(_QuestionSection):
+class ExperimentSection(LabSection, QuestionSection):
     """A file that describes its lab."""
 
-    networks: Annotated[dict[Label, NetworkSection], Field(min_length=1)]
-    names: str
-    servers: HostSection
-    hosts: dict[Label, HostSection] = Field(default_factory=dict)
     service: ServiceSection
 
 
-class ComposeExperimentSection(_QuestionSection):
+class ComposeExperimentSection(QuestionSection):
     """A file whose lab, with the servers already running in it, is a Compose file's.
 
     Attributes:
@@ -191,15 +201,15 @@ class Document:
         return self.file.error(path, problem)
 
 
-def check_known(document: Document, path: Path, kind: str, name: str, known: Iterable[str]) -> None:
+def check_known(file: YamlFile, path: Path, kind: str, name: str, known: Iterable[str]) -> None:
     """Refuse a name that leads nowhere.
 
     Raises:
-        ExperimentError: `known` does not have it; the message lists what it has.
+        FileError: `known` does not have it; the message lists what it has.
     """
     there = sorted(known)
     if name not in there:
-        raise document.error(path, f"no {kind} is called {name!r}: there is {', '.join(there)}")
+        raise file.error(path, f"no {kind} is called {name!r}: there is {', '.join(there)}")
 
 
 def read(name: str, text: str) -> Document:

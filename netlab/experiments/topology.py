@@ -5,19 +5,14 @@ The file names things; here each name is looked up, and one that leads nowhere i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_network
 
-from netlab.experiments.schema import (
-    Document,
-    ExperimentSection,
-    HostSection,
-    RouteSection,
-    check_known,
-)
+from netlab.errors import FileError
+from netlab.experiments.schema import HostSection, LabSection, RouteSection, check_known
 from netlab.model import Host, IPAddress, IPInterface, IPNetwork, Link, NameEntry, Network, Route, Topology
-from netlab.yamlfile import Path
+from netlab.yamlfile import Path, YamlFile
 
 _ANYWHERE = "anywhere"
 _SERVERS = "servers"
@@ -25,17 +20,18 @@ _SERVERS = "servers"
 _LOOPBACK4, _OWN_NAME, _LOOPBACK6 = (ip_address(text) for text in ("127.0.0.1", "127.0.1.1", "::1"))
 
 
-def describe(document: Document, said: ExperimentSection) -> Topology:
+def describe(file: YamlFile, said: LabSection, servers: Mapping[str, FileError]) -> Topology:
     """Work out the lab that a file describes.
 
     Args:
-        document: the validated file, to point into.
+        file: the file, to point into.
         said: its values.
+        servers: the hosts that run the service, by name; with each, what to raise if a host is called so.
 
     Raises:
-        ExperimentError: a name leads nowhere, or two things are given the same one.
+        FileError: a name leads nowhere, or two things are given the same one.
     """
-    return _Description(document, said).topology()
+    return _Description(file, said, servers).topology()
 
 
 @dataclass(frozen=True)
@@ -51,10 +47,10 @@ class _Place:
 
 
 class _Description:
-    def __init__(self, document: Document, said: ExperimentSection) -> None:
-        self.document, self.said = document, said
+    def __init__(self, file: YamlFile, said: LabSection, servers: Mapping[str, FileError]) -> None:
+        self.file, self.said = file, said
         self.networks = {name: Network(name, n.ipv4, n.ipv6) for name, n in self.said.networks.items()}
-        self.servers = self._places_of_servers()
+        self.servers = self._places_of_servers(servers)
         self.places = {**self._places_of_others(), **self.servers}
         self._check_prefixes()
         self._check_numbers()
@@ -63,17 +59,14 @@ class _Description:
     def topology(self) -> Topology:
         return Topology(tuple(self.networks.values()), tuple(map(self._host, self.places)))
 
-    def _places_of_servers(self) -> dict[str, _Place]:
+    def _places_of_servers(self, servers: Mapping[str, FileError]) -> dict[str, _Place]:
         places: dict[str, _Place] = {}
-        for index, (bind, section) in enumerate(self.said.binds.items()):
-            if section.host in places or section.host in self.said.hosts:
-                raise self.document.error(("binds", bind, "host"), f"a second host called {section.host!r}")
-            number = self.said.servers.number + index
+        for number, (name, taken) in enumerate(servers.items(), self.said.servers.number):
+            if name in self.said.hosts:
+                raise taken
             if number > 254:
-                raise self.document.error(
-                    ("servers", "number"), f"the host of {bind} would be numbered {number}"
-                )
-            places[section.host] = self._place(("servers",), self.said.servers, number)
+                raise self.file.error(("servers", "number"), f"{name} would be numbered {number}")
+            places[name] = self._place(("servers",), self.said.servers, number)
         return places
 
     def _places_of_others(self) -> dict[str, _Place]:
@@ -87,7 +80,7 @@ class _Description:
             here = (*path, "networks", index)
             self._known(here, "network", network, self.networks)
             if network in section.networks[:index]:
-                raise self.document.error(here, f"{network} is named twice: one interface is all there is")
+                raise self.file.error(here, f"{network} is named twice: one interface is all there is")
             self._check_fits(path, network, number)
         links = tuple(
             Link(f"eth{index}", network, _addresses(self.networks[network], number))
@@ -104,7 +97,7 @@ class _Description:
             ends = (prefix.network_address, prefix.broadcast_address if prefix.version == 4 else None)
             if own not in prefix or own in ends:
                 problem = f"{number} would be {own}, which is no host's address in {prefix} ({network})"
-                raise self.document.error((*path, "number"), problem)
+                raise self.file.error((*path, "number"), problem)
 
     def _check_prefixes(self) -> None:
         """Refuse networks that overlap: a host on both could not tell which one an address is on."""
@@ -114,7 +107,7 @@ class _Description:
                 for other, taken in seen:
                     if prefix.version == taken.version and prefix.overlaps(taken):
                         path: Path = ("networks", name, f"ipv{prefix.version}")
-                        raise self.document.error(path, f"{prefix} overlaps {taken} of {other}")
+                        raise self.file.error(path, f"{prefix} overlaps {taken} of {other}")
                 seen.append((name, prefix))
 
     def _check_numbers(self) -> None:
@@ -125,7 +118,7 @@ class _Description:
                     other = taken.setdefault(iface.ip, name)
                     if other != name:
                         problem = f"{name} and {other} would both be {iface.ip} on {link.network}"
-                        raise self.document.error((*place.path, "number"), problem)
+                        raise self.file.error((*place.path, "number"), problem)
 
     def _host(self, name: str) -> Host:
         place = self.places[name]
@@ -151,7 +144,7 @@ class _Description:
             return self._routes_by_servers(place, path, said.to)
         hops = _neighbours(place, self.places[said.via])
         if not hops:
-            raise self.document.error((*path, "via"), f"{said.via} is on no network of {name}")
+            raise self.file.error((*path, "via"), f"{said.via} is on no network of {name}")
         return [
             Route(d, hop) for d in self._destinations(said.to) for hop in hops if hop.version == d.version
         ]
@@ -161,7 +154,7 @@ class _Description:
         for server in self.servers.values():
             hops = _neighbours(place, server)
             if not hops or not server.on(network):
-                raise self.document.error(path, "the servers are not on both networks")
+                raise self.file.error(path, "the servers are not on both networks")
             for address in server.on(network):
                 yield from (Route(ip_network(address), hop) for hop in hops if hop.version == address.version)
 
@@ -185,7 +178,7 @@ class _Description:
                     yield from (NameEntry(address, (name,)) for address in place.on(self.said.names))
 
     def _known(self, path: Path, kind: str, name: str, known: Iterable[str]) -> None:
-        check_known(self.document, path, kind, name, known)
+        check_known(self.file, path, kind, name, known)
 
 
 def _numbered(network: Network, number: int) -> tuple[IPv4Address | None, IPv6Address | None]:

@@ -73,7 +73,7 @@ EDITS = [
         "x.yaml:16: names: no network is called 'wan': there is back, elsewhere, far, lan",
     ),
     ("number: 11", "number: 0", "x.yaml:20: servers.number: expected at least 1; got 0"),
-    ("number: 11", "number: 250", "x.yaml:20: servers.number: the host of :: would be numbered 255"),
+    ("number: 11", "number: 250", "x.yaml:20: servers.number: server-any6 would be numbered 255"),
     ("number: 11", "number: eleven", "x.yaml:20: servers.number: expected a whole number; got 'eleven'"),
     (
         "number: 101",
