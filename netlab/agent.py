@@ -987,7 +987,7 @@ class Service:
     Args:
         argv: the program and its arguments, in which `{data}` stands for the directory, and `{tools}` for one
             inside it.
-        files: what to put there: name -> content.
+        files: what to put there: name -> content, with the same to be filled in.
         tools: what to put into `{tools}`: name -> base64.
 
     Raises:
@@ -1002,7 +1002,7 @@ class Service:
         try:
             self._output = make_unlinked_file(self._directory)
             for name, content in files.items():
-                write_file(os.path.join(self._directory, name), content.encode())
+                write_file(os.path.join(self._directory, name), filled(content, places).encode())
             os.mkdir(places["{tools}"], 0o700)
             for name, content in tools.items():
                 write_file(os.path.join(places["{tools}"], name), binascii.a2b_base64(content))

@@ -117,9 +117,11 @@ class Bind:
     Attributes:
         name: what the user calls it, such as `0.0.0.0` or `:: v6only`; unique in the experiment.
         host: the host that runs the service with this bind.
-        address: the name or address given to the service.
+        address: the name or address that the service listens on; empty where nobody tells it.
         v6only: whether an IPv6 wildcard is to refuse IPv4.
         device: the interface that the service binds to (SO_BINDTODEVICE), if any.
+        told: how the service is told the address, where it has a word of its own for it: `*`.
+        command: the argument vector for this bind, where the service's own does not do.
     """
 
     name: str
@@ -127,6 +129,8 @@ class Bind:
     address: str
     v6only: bool = False
     device: str | None = None
+    told: str | None = None
+    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Protocol
 
 from netlab.agents import Agents
 from netlab.backends import Lab, ServingLab
 from netlab.errors import AgentError
-from netlab.experiments import Draft, Experiment
-from netlab.experiments.machines import MachinesDraft
-from netlab.experiments.plan import Dial
-from netlab.facts import Facts
+from netlab.experiments.plan import Dial, Experiment
+from netlab.facts import Engine, Facts
 from netlab.matrix import Matrix
 from netlab.measure import MARGIN_S, Progress, Question, measure, read, read_all_facts
-from netlab.model import Cell, Observation, Outcome, Verdict
+from netlab.model import Cell, Observation, Outcome, Topology, Verdict
 from netlab.predict import View
 from netlab.probes import Check, ServiceStart, read_service_start, service_failure
 
@@ -28,10 +27,24 @@ SERVICE_TIMEOUT_S = 10.0
 _NONCE_FILE = "netlab-nonce"
 
 Services = Mapping[str, ServiceStart | AgentError]
-AnyDraft = Draft | MachinesDraft
 
 
-def run(draft: AnyDraft, backend: str, lab: Lab, progress: Progress) -> Matrix:
+class Draft(Protocol):
+    """What is to be dialled, before the lab is up."""
+
+    def on(self, topology: Topology, engine: Engine | None) -> Experiment:
+        """Return it worked out for a lab.
+
+        Args:
+            topology: the lab's.
+            engine: what a container engine adds to it, where there is one.
+
+        Raises:
+            NetlabError: it names something that the lab does not have.
+        """
+
+
+def run(draft: Draft, backend: str, lab: Lab, progress: Progress) -> Matrix:
     """Run an experiment.
 
     Args:
@@ -84,25 +97,27 @@ def _names(lab: Lab, questions: Sequence[Question]) -> dict[str, set[str]]:
     names: dict[str, set[str]] = {host: set() for host in lab.hosts}
     for question in questions:
         names[question.dial.host].add(question.dial.target.address)
-        names[question.dial.bind.host].add(question.dial.bind.address)
+        if question.dial.bind.address:
+            names[question.dial.bind.host].add(question.dial.bind.address)
     return names
 
 
 def _start_services(
     experiment: Experiment, lab: Lab, agents: Agents, nonces: Mapping[str, str], progress: Progress
 ) -> Services:
-    if isinstance(lab, ServingLab):
-        for bind in experiment.binds:
-            lab.offer(bind.host, {_NONCE_FILE: nonces[bind.name]})
+    service = experiment.service
+    if not service.command:
+        if isinstance(lab, ServingLab):
+            for bind in experiment.binds:
+                lab.offer(bind.host, {_NONCE_FILE: nonces[bind.name]})
         running = ServiceStart(listening=True, exit_code=None, output="")
         return {bind.host: running for bind in experiment.binds}
-    service = experiment.service
     requests = {}
     for bind in experiment.binds:
         program = lab.hftp(bind.host)
         requests[bind.host] = {
             "argv": service.argv(bind, lab.python(bind.host), program.argv),
-            "files": {_NONCE_FILE: nonces[bind.name]},
+            "files": {**service.contents(bind), _NONCE_FILE: nonces[bind.name]},
             "tools": {name: base64.b64encode(content).decode() for name, content in program.tools.items()},
             "port": service.port,
             "timeout_s": SERVICE_TIMEOUT_S,

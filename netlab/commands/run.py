@@ -14,9 +14,10 @@ from netlab.errors import ExitCode
 
 if TYPE_CHECKING:
     from netlab.backends import Lab
+    from netlab.experiments import Draft
+    from netlab.experiments.machines import MachinesDraft
     from netlab.matrix import Matrix
     from netlab.measure import Progress
-    from netlab.run import AnyDraft
 
 # The SVG's width in characters: what a README still shows at a readable size.
 _PICTURE_COLUMNS = 100
@@ -64,6 +65,7 @@ def run(
     for file in (json_file, svg_file):
         check_writable(file)
     selection = Selection(*((name,) for name in explain)) if explain else Selection(binds, vantages)
+    draft: Draft | MachinesDraft
     with progress_bar() as progress:
         if inventory or backend == "ssh":
             backend, lab, draft = _on_machines(inventory, accept_new, progress)
@@ -79,7 +81,7 @@ def run(
     return matrix.exit_code or (ExitCode.NOT_MEASURED if getattr(lab, "failures", None) else ExitCode.OK)
 
 
-def _in_a_lab(experiment: str, backend: str) -> tuple[str, Lab, AnyDraft]:
+def _in_a_lab(experiment: str, backend: str) -> tuple[str, Lab, Draft]:
     """Return a lab that a backend makes for an experiment; `auto` leaves it to netlab which."""
     from netlab import backends
     from netlab.experiments import load
@@ -92,7 +94,9 @@ def _in_a_lab(experiment: str, backend: str) -> tuple[str, Lab, AnyDraft]:
     return backend, factory(draft.lab), draft
 
 
-def _on_machines(inventory: str | None, accept_new: bool, progress: Progress) -> tuple[str, Lab, AnyDraft]:
+def _on_machines(
+    inventory: str | None, accept_new: bool, progress: Progress
+) -> tuple[str, Lab, MachinesDraft]:
     from netlab.experiments.machines import MachinesDraft
 
     lab = machines(inventory, accept_new, progress)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from netlab.errors import NetlabError
-from netlab.model import Bind, Target, Topology
+from netlab.model import Bind, Target, Topology, endpoint
 
 # The vantage that stands for the server's own host.
 SERVER = "server"
@@ -21,10 +21,11 @@ class Service:
     Attributes:
         port: the TCP port.
         check: how an answer is recognised.
-        command: the argument vector, with `{hftp}`, `{python}`, `{address}`, `{port}`, `{data}` to be filled
-            in; empty where the service runs already.
+        command: the argument vector, with `{hftp}`, `{python}`, `{address}`, `{endpoint}`, `{port}`, `{data}`
+            to be filled in; empty where the service runs already.
         v6only: arguments added for a bind that is IPv6 only.
         device: arguments added for a bind to a device, with `{device}` to be filled in.
+        files: what is put into `{data}`, by name, with the same to be filled in.
     """
 
     port: int
@@ -32,6 +33,7 @@ class Service:
     command: tuple[str, ...] = ()
     v6only: tuple[str, ...] = ()
     device: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def argv(self, bind: Bind, python: str, hftp: tuple[str, ...]) -> list[str]:
         """Return the command for a bind; `{data}` stays, for the agent to fill in on the host.
@@ -41,19 +43,27 @@ class Service:
             python: the host's interpreter.
             hftp: what runs the HFTP program there; takes the place of an argument that is just `{hftp}`.
         """
-        known = {
-            "python": python,
-            "address": bind.address,
-            "port": str(self.port),
-            "device": bind.device or "",
-        }
+        known = {**self._known(bind), "python": python}
         template = [
-            *self.command,
+            *(bind.command or self.command),
             *(self.v6only if bind.v6only else ()),
             *(self.device if bind.device else ()),
         ]
         words = [word for argument in template for word in (hftp if argument == "{hftp}" else (argument,))]
         return [_fill(word, known) for word in words]
+
+    def contents(self, bind: Bind) -> dict[str, str]:
+        """Return the files for a bind; `{data}` stays, as in `argv`."""
+        return {name: _fill(text, self._known(bind)) for name, text in self.files.items()}
+
+    def _known(self, bind: Bind) -> dict[str, str]:
+        address = bind.address if bind.told is None else bind.told
+        return {
+            "address": address,
+            "endpoint": endpoint(address, self.port),
+            "port": str(self.port),
+            "device": bind.device or "",
+        }
 
 
 def _fill(argument: str, known: dict[str, str]) -> str:

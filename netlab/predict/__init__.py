@@ -31,7 +31,7 @@ def predict(view: View, bind: Bind, port: int, vantage: str, target: Target) -> 
     Returns:
         The outcome; its reason, step by step; and what would open it, where it is not open.
     """
-    if failure := cannot_bind(view.facts[bind.host], bind, port):
+    if bind.address and (failure := cannot_bind(view.facts[bind.host], bind, port)):
         return failure
     return _Connection(view, bind, port, vantage, target.port or port).dial(target)
 
@@ -50,7 +50,7 @@ class _Connection:
         So does every client that follows RFC 6724, 2 (socket.create_connection, curl, ssh).
         """
         listening = describe_all(self.view.facts[self.bind.host], self.port)
-        self._note("bind", self.bind.host, f"{self.bind.address}: listening on {listening}")
+        self._note("bind", self.bind.host, f"{self.bind.address or 'as it is'}: listening on {listening}")
         resolution = self._resolve(target.address)
         if resolution.error:
             remedy = f"dial an address, or make {target.address} known to {self.vantage} (DNS, /etc/hosts)"
