@@ -15,6 +15,7 @@ import click
 
 from netlab import __version__
 from netlab.clients.command import clients
+from netlab.commands.check import check
 from netlab.commands.doctor import doctor
 from netlab.commands.hosts import hosts
 from netlab.commands.leftovers import down, list_runs
@@ -80,5 +81,5 @@ def commands() -> None:
 
 _ON_MACHINES = (deploy, status, logs, rollback, undeploy)
 
-for command in (run, scan, why, hosts, *_ON_MACHINES, list_runs, down, doctor, clients):
+for command in (run, check, scan, why, hosts, *_ON_MACHINES, list_runs, down, doctor, clients):
     commands.add_command(command)

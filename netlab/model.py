@@ -121,7 +121,6 @@ class Bind:
         v6only: whether an IPv6 wildcard is to refuse IPv4.
         device: the interface that the service binds to (SO_BINDTODEVICE), if any.
         told: how the service is told the address, where it has a word of its own for it: `*`.
-        command: the argument vector for this bind, where the service's own does not do.
     """
 
     name: str
@@ -130,7 +129,6 @@ class Bind:
     v6only: bool = False
     device: str | None = None
     told: str | None = None
-    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

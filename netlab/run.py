@@ -87,9 +87,12 @@ def _round(
 
 
 def _questions(experiment: Experiment, nonces: Mapping[str, str]) -> list[Question]:
-    service = experiment.service
-    checks = {name: Check(service.check, _NONCE_FILE, nonce) for name, nonce in nonces.items()}
-    return [Question(dial, service.port, checks[dial.bind.name]) for dial in experiment.dials()]
+    questions = []
+    for dial in experiment.dials():
+        service = experiment.service_of(dial.bind)
+        check = Check(service.check, _NONCE_FILE, nonces[dial.bind.name])
+        questions.append(Question(dial, service.port, check))
+    return questions
 
 
 def _names(lab: Lab, questions: Sequence[Question]) -> dict[str, set[str]]:
@@ -105,15 +108,16 @@ def _names(lab: Lab, questions: Sequence[Question]) -> dict[str, set[str]]:
 def _start_services(
     experiment: Experiment, lab: Lab, agents: Agents, nonces: Mapping[str, str], progress: Progress
 ) -> Services:
-    service = experiment.service
-    if not service.command:
-        if isinstance(lab, ServingLab):
-            for bind in experiment.binds:
-                lab.offer(bind.host, {_NONCE_FILE: nonces[bind.name]})
-        running = ServiceStart(listening=True, exit_code=None, output="")
-        return {bind.host: running for bind in experiment.binds}
+    running = ServiceStart(listening=True, exit_code=None, output="")
+    services: dict[str, ServiceStart | AgentError] = {}
     requests = {}
     for bind in experiment.binds:
+        service = experiment.service_of(bind)
+        if not service.command:
+            if isinstance(lab, ServingLab):
+                lab.offer(bind.host, {_NONCE_FILE: nonces[bind.name]})
+            services[bind.host] = running
+            continue
         program = lab.hftp(bind.host)
         requests[bind.host] = {
             "argv": service.argv(bind, lab.python(bind.host), program.argv),
@@ -124,7 +128,8 @@ def _start_services(
         }
     patience_s = SERVICE_TIMEOUT_S + MARGIN_S
     answers = agents.call("serve", requests, patience_s, partial(progress, "starting servers"))
-    return {host: read(host, answer, read_service_start) for host, answer in answers.items()}
+    started = {host: read(host, answer, read_service_start) for host, answer in answers.items()}
+    return services | started
 
 
 def _with_service(cell: Cell, service: ServiceStart | AgentError) -> Cell:

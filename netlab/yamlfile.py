@@ -36,9 +36,10 @@ class Section(BaseModel):
     @classmethod
     def _refuse_unknown_keys(cls, value: Any) -> Any:
         if isinstance(value, dict):
+            allowed = [field.alias or name for name, field in cls.model_fields.items()]
             for key in value:
-                if key not in cls.model_fields:
-                    raise PydanticCustomError("unknown_key", "{problem}", _unknown(key, [*cls.model_fields]))
+                if key not in allowed:
+                    raise PydanticCustomError("unknown_key", "{problem}", _unknown(key, allowed))
         return value
 
 
@@ -76,23 +77,27 @@ class YamlFile:
         """Return the error that says that what stands at `path` can't be."""
         return self.kind(self.name, self.line(path), ".".join(map(_short, self._known(path))), problem)
 
-    def validate(self, form: type[Form], whole: str) -> Form:
+    def validate(self, form: type[Form], whole: str, at: Path = ()) -> Form:
         """Return the file's values.
 
         Args:
             form: what they may be.
             whole: the same in words: "an experiment, with keys such as title".
+            at: the path of the part that is meant, if not the whole file.
 
         Raises:
             FileError: they are not what `form` allows.
         """
+        tree = self.tree
+        for step in at:
+            tree = tree[step]
         try:
-            return form.model_validate(self.tree)
+            return form.model_validate(tree)
         except ValidationError as error:
             # The first one: the others often follow from it.
             first = error.errors(include_url=False)[0]
             path = _place(first)
-            raise self.error(path, _problem(first, "" if path else whole)) from None
+            raise self.error((*at, *path), _problem(first, "" if path else whole)) from None
 
     def _known(self, path: Path) -> Path:
         """Return the path without its steps into a scalar, which was taken for a list of one."""
@@ -102,7 +107,7 @@ class YamlFile:
                 return path[:depth]
             try:
                 tree = tree[step]  # type: ignore[index]
-            except (KeyError, IndexError):
+            except (KeyError, IndexError, TypeError):
                 return path[: depth + 1]
         return path
 

@@ -45,7 +45,7 @@ class Service:
         """
         known = {**self._known(bind), "python": python}
         template = [
-            *(bind.command or self.command),
+            *self.command,
             *(self.v6only if bind.v6only else ()),
             *(self.device if bind.device else ()),
         ]
@@ -174,7 +174,9 @@ class Experiment:
     """All that is needed to run it.
 
     Attributes:
+        service: what is under test.
         patience_s: how long a dial waits for an answer, in seconds.
+        own: the services of the binds that have one of their own, by the bind's name.
     """
 
     name: str
@@ -185,6 +187,11 @@ class Experiment:
     vantages: tuple[Vantage, ...]
     headline: Headline
     patience_s: float = 5.0
+    own: Mapping[str, Service] = field(default_factory=dict)
+
+    def service_of(self, bind: Bind) -> Service:
+        """Return what is under test with a bind."""
+        return self.own.get(bind.name, self.service)
 
     def dials(self) -> Iterator[Dial]:
         """Yield every cell's question, row by row."""

@@ -7,7 +7,7 @@ cut off would be another one. Blocks that don't fit beside each other stand belo
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
@@ -28,10 +28,14 @@ class Grid:
     Args:
         matrix: what came of the experiment.
         ascii_only: whether only ASCII can be written.
+        marked: which cells have a `!` beside them; those that did not come out as predicted by default.
     """
 
-    def __init__(self, matrix: Matrix, *, ascii_only: bool = False) -> None:
+    def __init__(
+        self, matrix: Matrix, *, ascii_only: bool = False, marked: Callable[[Cell], bool] | None = None
+    ) -> None:
         self._matrix, self._ascii_only = matrix, ascii_only
+        self._marked = marked or _disagrees
         self._letters = letters(matrix)
         names = [bind.name for bind in matrix.experiment.binds]
         self._name_columns = max(len(name) for name in names)
@@ -86,9 +90,13 @@ class Grid:
 
     def _cell(self, cell: Cell) -> Text:
         mark = mark_of(cell)
-        surprise = cell.measured and not cell.agrees
+        surprise = self._marked(cell)
         text = Text(mark.ascii if self._ascii_only else mark.symbol, mark.style)
         return text.append(DISAGREES if surprise else " ", "bold red" if surprise else "none")
+
+
+def _disagrees(cell: Cell) -> bool:
+    return cell.measured and not cell.agrees
 
 
 def letters(matrix: Matrix) -> dict[str, str]:

@@ -30,8 +30,8 @@ def screen(matrix: Matrix, *, ascii_only: bool = False) -> RenderableType:
         "",
         *_answer(matrix),
         Grid(matrix, ascii_only=ascii_only),
-        _key(matrix),
-        _legend(matrix, ascii_only=ascii_only),
+        key(matrix),
+        legend(matrix, "not as predicted" if matrix.disagreements else "", ascii_only=ascii_only),
         "",
         *_troubles(matrix),
         Text("What differs, and why", style="bold"),
@@ -88,7 +88,7 @@ def _outcome(cell: Cell) -> Text:
 # --- The matrix's keys ------------------------------------------------------------------------------------
 
 
-def _key(matrix: Matrix) -> Columns:
+def key(matrix: Matrix) -> Columns:
     """Return what the letters stand for."""
     entries = letters(matrix).items()
     return _entries(Text(f"{letter} ", style="dim").append(title, "none") for title, letter in entries)
@@ -98,8 +98,14 @@ def _entries(entries: Iterable[Text]) -> Columns:
     return Columns(list(entries), padding=(0, 3))
 
 
-def _legend(matrix: Matrix, *, ascii_only: bool) -> Columns:
-    """Return what the symbols in the matrix stand for."""
+def legend(matrix: Matrix, exclamation: str, *, ascii_only: bool) -> Columns:
+    """Return what the symbols in the matrix stand for.
+
+    Args:
+        matrix: what came of the experiment.
+        exclamation: what a `!` beside one of them means; empty if there is none.
+        ascii_only: whether the terminal can write only ASCII.
+    """
     used = {cell.observation.outcome.verdict for cell in matrix.cells if cell.observation.outcome is not None}
     marks = [(mark, str(verdict)) for verdict, mark in MARKS.items() if verdict in used]
     if matrix.not_measured:
@@ -108,8 +114,8 @@ def _legend(matrix: Matrix, *, ascii_only: bool) -> Columns:
         Text(f"{mark.ascii if ascii_only else mark.symbol} ", mark.style).append(word, "none")
         for mark, word in marks
     ]
-    if matrix.disagreements:
-        entries.append(Text(f"{DISAGREES} not as predicted", "bold red"))
+    if exclamation:
+        entries.append(Text(f"{DISAGREES} {exclamation}", "bold red"))
     return _entries(entries)
 
 

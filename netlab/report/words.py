@@ -61,8 +61,8 @@ def refusal(matrix: Matrix) -> list[str]:
 
 def _about(matrix: Matrix, bind: Bind, same: dict[Column, Cell]) -> Iterable[str]:
     cells = [cell for cell in matrix.cells if cell.bind == bind]
-    facts = matrix.facts_of(bind)
-    listeners = [listener for listener in facts.listeners if listener.port == matrix.experiment.service.port]
+    facts, port = matrix.facts_of(bind), matrix.experiment.service_of(bind).port
+    listeners = [listener for listener in facts.listeners if listener.port == port]
     if not listeners:
         yield f"{_not_listening(cells[0])}."
         return

@@ -1,0 +1,303 @@
+"""`netlab.yaml` read: the service, the lab, the binds and the rules, and what they ask of a lab."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from netlab.errors import FileError, NetlabError
+from netlab.expectations.columns import usual_vantages
+from netlab.expectations.labs import ComposeFileLab, InventoryLab, LabChoice, MadeLab, choose_lab
+from netlab.expectations.rules import Expectation, Rule, Surroundings, expectation_of, is_about
+from netlab.expectations.schema import CheckedBindSection, CheckedServiceSection, CheckFileSection
+from netlab.experiments.expand import Expansion
+from netlab.experiments.plan import (
+    EVERYTHING,
+    SERVER,
+    Dial,
+    Experiment,
+    Headline,
+    Selection,
+    Service,
+    Vantage,
+)
+from netlab.experiments.schema import BindSection, check_known
+from netlab.experiments.topology import describe
+from netlab.facts import Engine
+from netlab.model import Bind, Topology
+from netlab.textfile import read_text
+from netlab.yamlfile import YamlFile, parse
+
+# What `netlab check` looks for.
+NAME = "netlab.yaml"
+_WHOLE = "a check, with keys such as service and expect"
+
+
+class CheckError(FileError):
+    """A `netlab.yaml` is wrong."""
+
+
+@dataclass(frozen=True)
+class CheckFile:
+    """A file that says who should reach what.
+
+    Attributes:
+        file: what was read, to point into.
+        said: its values.
+        lab: where the check takes place.
+        groups: vantages by group: the file's own; an inventory's come on top.
+        selection: the part of the matrix that is wanted.
+    """
+
+    file: YamlFile
+    said: CheckFileSection
+    lab: LabChoice
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    selection: Selection = EVERYTHING
+
+    @property
+    def name(self) -> str:
+        """What the user calls the file."""
+        return self.file.name
+
+    @cached_property
+    def hosts(self) -> Mapping[str, str]:
+        """The host of each bind: one of its own where the lab is made for it, else the one that it names."""
+        if isinstance(self.lab, MadeLab):
+            return _own_hosts(self.said.binds)
+        return {name: bind.host or name for name, bind in self.said.binds.items()}
+
+    @cached_property
+    def topology(self) -> Topology | None:
+        """The lab's hosts and networks, where they are known before it is up.
+
+        Raises:
+            FileError: the lab's file names something that is not there.
+        """
+        if not isinstance(self.lab, MadeLab):
+            return None
+        servers = {
+            host: self.file.error(("binds", bind), f"the lab has a host called {host!r} already")
+            for bind, host in self.hosts.items()
+        }
+        return describe(self.lab.file, self.lab.said, servers)
+
+    def only(self, selection: Selection) -> CheckFile:
+        """Return the file with a part of its matrix; the names are looked up once they are known.
+
+        Raises:
+            NetlabError: a bind that the file does not have; the message lists those that it has.
+        """
+        selection.check("bind", selection.binds, self.said.binds)
+        return replace(self, selection=selection)
+
+    def on(self, topology: Topology, engine: Engine | None = None) -> Experiment:
+        """Return what is to be dialled in a lab.
+
+        Raises:
+            FileError: the file names something that the lab does not have, or a rule is about nothing.
+            NetlabError: the selection names something that is not there.
+        """
+        whole = self._whole(topology, engine)
+        self._check_rules(whole)
+        selected = self.selection
+        selected.check("vantage", selected.vantages, [vantage.name for vantage in whole.vantages])
+        part = whole.only(selected)
+        if not any(True for _ in part.dials()):
+            raise NetlabError(f"{self.name}: nothing is left to dial")
+        return part
+
+    def dials(self) -> tuple[Dial, ...] | None:
+        """Return what will be dialled, where that is known before the lab is up."""
+        return tuple(self.on(self.topology).dials()) if self.topology is not None else None
+
+    def expectation(self, dial: Dial, topology: Topology) -> Expectation | None:
+        """Return what is expected of a dial; None where no rule is about it."""
+        return expectation_of(self.rules, dial, Surroundings(topology, self.groups))
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """What is expected, the general rules first."""
+        return tuple(
+            Rule(
+                Expectation(rule.wants, self.file.name, self.file.line(("expect", index))),
+                binds=_tuple(rule.of.bind),
+                vantages=_tuple(rule.of.from_),
+                targets=_tuple(rule.of.to),
+            )
+            for index, rule in enumerate(self.said.expect)
+        )
+
+    # --- Worked out for a lab -------------------------------------------------------------------------------
+
+    def _whole(self, topology: Topology, engine: Engine | None) -> Experiment:
+        expansion = Expansion(self.file, topology, engine)
+        gone = self._gone(topology)
+        binds = tuple(
+            self._bind(expansion, name, section)
+            for name, section in self.said.binds.items()
+            if self.hosts[name] not in gone
+        )
+        own = {name: self._service(section) for name, section in self.said.binds.items()}
+        return Experiment(
+            name=self.name,
+            title=self.said.title or "Is it as it should be?",
+            topology=topology,
+            service=_service(self.said.service),
+            binds=binds,
+            vantages=self._vantages(expansion, topology, engine, binds, own),
+            headline=Headline((), ()),
+            patience_s=self.said.patience_s,
+            own=own,
+        )
+
+    def _bind(self, expansion: Expansion, name: str, said: CheckedBindSection) -> Bind:
+        host = self.hosts[name]
+        listens = BindSection(host="host", address=said.address, v6only=said.v6only, device=said.device)
+        return replace(expansion.bind(name, listens, host), told=said.as_)
+
+    def _service(self, bind: CheckedBindSection) -> Service:
+        """Return the service of a bind: the file's, but for what the bind says of its own."""
+        service = _service(self.said.service)
+        return replace(
+            service,
+            port=bind.port or service.port,
+            check=bind.check or service.check,
+            command=service.command if bind.command is None else tuple(bind.command),
+        )
+
+    def _vantages(
+        self,
+        expansion: Expansion,
+        topology: Topology,
+        engine: Engine | None,
+        binds: tuple[Bind, ...],
+        own: Mapping[str, Service],
+    ) -> tuple[Vantage, ...]:
+        ports: dict[str, list[int]] = {bind.host: [] for bind in binds}
+        for bind in binds:
+            ports[bind.host].append(own[bind.name].port)
+        usual = {v.name: v for v in usual_vantages(topology, self._dialling(topology), ports, engine)}
+        if self.said.vantages is None:
+            return tuple(usual.values())
+        vantages = []
+        for name, columns in self.said.vantages.items():
+            if name in self._gone(topology):
+                continue
+            check_known(self.file, ("vantages", name), "vantage", name, {SERVER, *self._dialling(topology)})
+            vantages.append(usual[name] if columns is None else expansion.vantage(name, columns, binds))
+        return tuple(vantages)
+
+    def _dialling(self, topology: Topology) -> list[str]:
+        """Return who dials: of a lab that is made, neither routers nor servers, which are all alike."""
+        if not isinstance(self.lab, MadeLab):
+            return [host.name for host in topology.hosts]
+        servers = {*self.hosts.values()}
+        return [host.name for host in topology.hosts if not host.forwards and host.name not in servers]
+
+    def _gone(self, topology: Topology) -> frozenset[str]:
+        """Return the machines that could not be used: the check can't succeed, but goes on without them."""
+        machines = self.lab.inventory.machines if isinstance(self.lab, InventoryLab) else ()
+        return frozenset(m.name for m in machines) - {host.name for host in topology.hosts}
+
+    def _check_rules(self, whole: Experiment) -> None:
+        """Refuse a rule that is about nothing: it would be met whatever happens."""
+        if self._gone(whole.topology):
+            return  # it may be about them
+        around = Surroundings(whole.topology, self.groups)
+        dials = tuple(whole.dials())
+        for index, rule in enumerate(self.rules):
+            if not any(is_about(rule, dial, around) for dial in dials):
+                raise self.file.error(("expect", index), _about_nothing(rule, whole))
+
+
+def load(path: Path) -> CheckFile:
+    """Read a `netlab.yaml`.
+
+    Args:
+        path: the file.
+
+    Raises:
+        FileError: it, or the lab that it names, says something that can't be followed.
+        NetlabError: it can't be read.
+    """
+    file = parse(str(path), read_text(path, "check"), CheckError)
+    said = file.validate(CheckFileSection, _WHOLE)
+    lab = choose_lab(file, said.lab, path.parent)
+    groups = _groups_of(lab) | {name: tuple(members) for name, members in said.groups.items()}
+    check_file = CheckFile(file, said, lab, groups)
+    _check_startable(check_file)
+    if check_file.topology is not None:
+        check_file.on(check_file.topology)  # what is wrong with it shows before anything is brought up
+    return check_file
+
+
+def _groups_of(lab: LabChoice) -> dict[str, tuple[str, ...]]:
+    """Return the groups of an inventory; other labs have none."""
+    groups: dict[str, tuple[str, ...]] = {}
+    for machine in lab.inventory.machines if isinstance(lab, InventoryLab) else ():
+        for group in machine.groups:
+            groups[group] = (*groups.get(group, ()), machine.name)
+    return groups
+
+
+def _check_startable(check_file: CheckFile) -> None:
+    """Refuse a service that nobody starts, or that nobody could recognise."""
+    said, file = check_file.said, check_file.file
+    for name, bind in said.binds.items():
+        if isinstance(check_file.lab, MadeLab):
+            if bind.host is not None:
+                raise file.error(
+                    ("binds", name, "host"), "in a lab that is made, a bind has a host of its own"
+                )
+            if said.service.command is None and bind.command is None:
+                raise file.error(("service",), "command is missing: nothing runs in a lab that is made")
+        elif bind.command is None and said.service.command is None and _needs_a_file(check_file, bind):
+            problem = "hftp recognises a server that netlab starts, by a file of this run: take tcp"
+            raise file.error(("service", "check"), problem)
+
+
+def _needs_a_file(check_file: CheckFile, bind: CheckedBindSection) -> bool:
+    """Whether the service is recognised by a file that nobody can give it."""
+    given = isinstance(check_file.lab, ComposeFileLab)
+    return not given and (bind.check or check_file.said.service.check) == "hftp"
+
+
+def _service(said: CheckedServiceSection) -> Service:
+    return Service(
+        port=said.port,
+        check=said.check,
+        command=tuple(said.command or ()),
+        v6only=tuple(said.options.v6only),
+        device=tuple(said.options.device),
+        files=said.files,
+    )
+
+
+def _own_hosts(binds: Iterable[str]) -> dict[str, str]:
+    """Return a host's name for each bind: `any` is `server-any`."""
+    hosts: dict[str, str] = {}
+    for number, bind in enumerate(binds, start=1):
+        word = re.sub(r"[^A-Za-z0-9]+", "-", bind).strip("-")[:40].strip("-")
+        name = f"server-{word}" if word else f"server-{number}"
+        hosts[bind] = name if name not in hosts.values() else f"{name}-{number}"
+    return hosts
+
+
+def _tuple(patterns: list[str] | None) -> tuple[str, ...] | None:
+    return tuple(patterns) if patterns is not None else None
+
+
+def _about_nothing(rule: Rule, whole: Experiment) -> str:
+    """Say that a rule is about no cell, and what there is."""
+    names = {
+        "binds": [bind.name for bind in whole.binds],
+        "vantages": [vantage.name for vantage in whole.vantages],
+        "targets": dict.fromkeys(t.name for v in whole.vantages for ts in v.targets.values() for t in ts),
+        "networks": [network.name for network in whole.topology.networks],
+    }
+    there = "; ".join(f"{kind}: {', '.join(known)}" for kind, known in names.items())
+    return f"{rule.expectation.wants} is about nothing here, and would always be met. There are {there}"

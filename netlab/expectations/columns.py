@@ -1,0 +1,71 @@
+"""Who dials what, where a file leaves it open: everybody, every name and address of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_address
+
+from netlab.experiments.plan import SERVER, Vantage
+from netlab.facts import Engine
+from netlab.model import Host, Target, Topology
+
+# What is dialled on the server's own host before its addresses.
+_OWN = ("localhost", "127.0.0.1", "::1")
+
+
+def usual_vantages(
+    topology: Topology,
+    dialling: Iterable[str],
+    ports: Mapping[str, Sequence[int]],
+    engine: Engine | None = None,
+) -> tuple[Vantage, ...]:
+    """Return the server's own host and other ones, each with all that it can dial.
+
+    Args:
+        topology: the lab's.
+        dialling: the names of the others.
+        ports: of the services under test, by the names of their hosts.
+        engine: what a container engine adds to the lab: its machine dials the published ports, too.
+    """
+    hosts = {name: topology.host(name) for name in ports}
+    vantages = [Vantage(SERVER, {name: tuple(_from_itself(host)) for name, host in hosts.items()})]
+    for vantage in dialling:
+        targets = {
+            name: tuple(_from_outside(host, ports[name], vantage, engine)) if vantage != name else ()
+            for name, host in hosts.items()
+        }
+        if any(targets.values()):
+            vantages.append(Vantage(vantage, targets))
+    return tuple(vantages)
+
+
+def _from_itself(server: Host) -> Iterator[Target]:
+    yield from (Target(address, address) for address in _OWN)
+    yield Target("hostname", server.name)
+    yield from _addresses(server)
+
+
+def _from_outside(
+    server: Host, ports: Sequence[int], vantage: str, engine: Engine | None
+) -> Iterator[Target]:
+    at_engine = engine is not None and engine.host in (vantage, server.name)
+    if not at_engine:  # the engine's resolver knows its containers, and its machine does not ask it
+        yield Target("name", server.name)
+    yield from _addresses(server)
+    if engine is not None and vantage == engine.host:
+        for publication in engine.publications:
+            if publication.host == server.name and publication.inside in ports:
+                wildcard = publication.address.is_unspecified
+                loopback = ip_address("127.0.0.1" if publication.address.version == 4 else "::1")
+                address = loopback if wildcard else publication.address
+                yield Target(f"published-{address}:{publication.port}", str(address), publication.port)
+
+
+def _addresses(server: Host) -> Iterator[Target]:
+    """Yield a target for each address, called by its network; a second one of a network, by itself, too."""
+    seen = set()
+    for link in server.links:
+        for own in link.addresses:
+            name = f"{link.network}-ipv{own.version}"
+            yield Target(name if name not in seen else f"{name}-{own.ip}", str(own.ip))
+            seen.add(name)

@@ -1,0 +1,149 @@
+"""What `netlab.yaml` may say."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from netlab.expectations.rules import WANTED
+from netlab.experiments.schema import Label, OptionsSection, Port, VantageSection
+from netlab.model import Verdict
+from netlab.yamlfile import Section
+
+
+def _one_as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _names_as_keys(value: Any) -> Any:
+    return dict.fromkeys(value) if isinstance(value, list) and all(map(_is_text, value)) else value
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _addresses_as_binds(value: Any) -> Any:
+    listed = isinstance(value, list) and all(map(_is_text, value))
+    return {address: {"address": address} for address in value} if listed else value
+
+
+Patterns = Annotated[list[str], BeforeValidator(_one_as_list), Field(min_length=1)]
+Names = Annotated[list[str], BeforeValidator(_one_as_list), Field(min_length=1)]
+CheckWord = Literal["hftp", "tcp"]
+
+
+class CheckedServiceSection(Section):
+    """The server under test.
+
+    Attributes:
+        command: what starts it, with `{address}`, `{endpoint}`, `{port}`, `{device}`, `{data}` filled in;
+            without one it runs already.
+        files: what is put into `{data}` before it starts, by name, with the same filled in.
+        port: the port that it listens on.
+        check: how its answer is recognised.
+    """
+
+    command: Annotated[list[str], Field(min_length=1)] | None = None
+    options: OptionsSection = OptionsSection()
+    files: dict[str, str] = Field(default_factory=dict)
+    port: Port
+    check: CheckWord = "tcp"
+
+
+class CheckedBindSection(Section):
+    """One way to tell the service where to listen.
+
+    Attributes:
+        address: where it listens then: a name, an address or a wildcard; none where it decides itself.
+        as_: how it is told, where it has a word of its own for the address: `*`.
+        host: the host that runs it, in a lab that is there already; the bind's own name if not said.
+        command: what starts it with this bind, where the service's command does not do.
+        port: where it is not the service's.
+        check: likewise.
+    """
+
+    address: str = ""
+    as_: Annotated[str | None, Field(alias="as")] = None
+    host: str | None = None
+    v6only: bool = False
+    device: str | None = None
+    command: Annotated[list[str], Field(min_length=1)] | None = None
+    port: Port | None = None
+    check: CheckWord | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _address_alone(cls, value: Any) -> Any:
+        if value is None:
+            return {}
+        return {"address": value} if isinstance(value, str) else value
+
+
+class SelectorSection(Section):
+    """Which cells a rule is about; all of them, unless it says less.
+
+    Attributes:
+        bind: patterns of binds' names.
+        from_: patterns of vantages' names, `network:PATTERN`, `group:PATTERN`.
+        to: patterns of targets' names, `network:PATTERN`.
+    """
+
+    bind: Patterns | None = None
+    from_: Annotated[Patterns | None, Field(alias="from")] = None
+    to: Patterns | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _vantages_alone(cls, value: Any) -> Any:
+        return {"from": value} if isinstance(value, (str, list)) else value
+
+
+class RuleSection(Section):
+    """What is expected, and of which cells: a mapping with one key, such as `allow: peer`."""
+
+    wants: str
+    of: SelectorSection
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_key(cls, value: Any) -> Any:
+        if isinstance(value, str):  # `- deny`: of everything
+            value = {value: "*"}
+        if not isinstance(value, dict) or len(value) != 1:
+            raise PydanticCustomError("rule", "a rule is one key and what it is about, such as `allow: peer`")
+        ((wants, of),) = value.items()
+        if not isinstance(wants, str) or not WANTED.fullmatch(wants):
+            there = ", ".join(["allow", "deny", *Verdict])
+            problem = "no expectation is called {wants}: there is {there}"
+            raise PydanticCustomError("rule", problem, {"wants": repr(wants)[:60], "there": there})
+        return {"wants": wants, "of": of}
+
+
+class CheckFileSection(Section):
+    """A whole file.
+
+    Attributes:
+        lab: the name of a lab that comes with netlab, the file of one, or a mapping: see `labs`.
+        binds: by name; a list of addresses is short for binds that are called like them.
+        vantages: who dials, and what, where not everybody should dial everything.
+        groups: names for several vantages.
+        expect: the rules; the last one that is about a cell decides. A cell that none is about should come
+            out as predicted.
+        patience_s: how long a dial waits for an answer, in seconds.
+    """
+
+    title: str = ""
+    lab: Any = "bind-address"
+    service: CheckedServiceSection
+    binds: Annotated[
+        dict[str, CheckedBindSection], BeforeValidator(_addresses_as_binds), Field(min_length=1)
+    ] = Field(default_factory=lambda: {"any": CheckedBindSection(address="0.0.0.0")})
+    vantages: Annotated[
+        dict[str, VantageSection | None] | None, BeforeValidator(_names_as_keys), Field(min_length=1)
+    ] = None
+    groups: dict[Label, Names] = Field(default_factory=dict)
+    expect: list[RuleSection] = Field(default_factory=list)
+    patience_s: Annotated[float, Field(gt=0, le=60, strict=False)] = 5.0
