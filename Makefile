@@ -34,10 +34,10 @@ setup: $(VENV)/.ready ## Make the virtual environment from the lock file
 .PHONY: setup-dev
 setup-dev: $(VENV)/.ready-dev ## Make it with what tests, checks and charts need
 
-BACKEND ?= auto
+BACKEND ?= netns
 
 .PHONY: netlab
-netlab: setup ## Run the bind-address experiment: who can reach what, and why (BACKEND=netns|compose)
+netlab: setup ## Run the bind-address experiment: who can reach what, and why (BACKEND=netns|compose|auto)
 	@$(BIN)/netlab run bind-address --backend $(BACKEND) $(ARGS)
 
 .PHONY: clients

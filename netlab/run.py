@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -28,6 +28,9 @@ _NONCE_FILE = "netlab-nonce"
 
 Services = Mapping[str, ServiceStart | AgentError]
 
+# Told of a run's lab and of what came of it, while the lab is still up.
+BeforeDown = Callable[[Lab, Matrix], None]
+
 
 class Draft(Protocol):
     """What is to be dialled, before the lab is up."""
@@ -44,7 +47,13 @@ class Draft(Protocol):
         """
 
 
-def run(draft: Draft, backend: str, lab: Lab, progress: Progress) -> Matrix:
+def run(
+    draft: Draft,
+    backend: str,
+    lab: Lab,
+    progress: Progress,
+    before_down: BeforeDown = lambda lab, matrix: None,
+) -> Matrix:
     """Run an experiment.
 
     Args:
@@ -52,6 +61,8 @@ def run(draft: Draft, backend: str, lab: Lab, progress: Progress) -> Matrix:
         backend: the backend's name, for the record.
         lab: what is brought up for it.
         progress: told of each phase.
+        before_down: called when everything is measured. The services of the last round still run; the lab
+            stays up until it returns.
 
     Raises:
         BackendUnavailableError: this machine can't bring up such a lab.
@@ -68,8 +79,10 @@ def run(draft: Draft, backend: str, lab: Lab, progress: Progress) -> Matrix:
             found, seen = _round(now, lab, agents, progress)
             cells.update(found)
             facts.update({bind.name: seen for bind in binds})
-    rows = tuple(cells[dial] for dial in experiment.dials())
-    return Matrix(experiment, backend, facts, rows, time.monotonic() - started)
+        rows = tuple(cells[dial] for dial in experiment.dials())
+        matrix = Matrix(experiment, backend, facts, rows, time.monotonic() - started)
+        before_down(lab, matrix)
+    return matrix
 
 
 def _round(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +13,28 @@ import click
 from netlab.errors import NetlabError
 
 if TYPE_CHECKING:
+    import rich.progress
     from rich.console import Console
 
-    from netlab.measure import Progress
+
+class ProgressBar:
+    """A progress bar: called with a phase, how much of it is done, and how much there is."""
+
+    def __init__(self, bar: rich.progress.Progress) -> None:
+        self._bar = bar
+        self._task = bar.add_task("", total=None)
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        """Show how far a phase is."""
+        self._bar.update(self._task, description=phase, completed=done, total=total)
+
+    def hide(self) -> None:
+        """Leave the terminal to others, for good. Safe to repeat."""
+        self._bar.stop()
 
 
 @contextmanager
-def progress_bar() -> Iterator[Progress]:
+def progress_bar() -> Iterator[ProgressBar]:
     """Show a progress bar on standard error while the block runs, if that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -27,8 +42,7 @@ def progress_bar() -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda phase, done, total: bar.update(task, description=phase, completed=done, total=total)
+        yield ProgressBar(bar)
 
 
 def open_console(*, to_stderr: bool = False) -> Console:
@@ -47,8 +61,27 @@ def ascii_only(console: Console) -> bool:
     return not console.encoding.lower().startswith("utf")
 
 
-def check_writable(file: str | None) -> None:
+def only_one_to_output(files: Mapping[str, str | None]) -> bool:
+    """Return whether standard output is for programs: whether a file is `-`.
+
+    Args:
+        files: by the option that names them.
+
+    Raises:
+        NetlabError: two of them are.
+    """
+    options = [option for option, file in files.items() if file == "-"]
+    if len(options) > 1:
+        raise NetlabError(f"{' and '.join(options)}: only one of them can be standard output")
+    return bool(options)
+
+
+def check_writable(file: str | None, option: str = "--json") -> None:
     """Refuse a file that can't be written before the work, not after it.
+
+    Args:
+        file: its name.
+        option: what names it.
 
     Raises:
         NetlabError: it can't be written; None and `-` always can.
@@ -56,7 +89,7 @@ def check_writable(file: str | None) -> None:
     if file is None or file == "-":
         return
     if not file:
-        raise NetlabError("--json and --svg want the name of a file")
+        raise NetlabError(f"{option} wants the name of a file")
     folder = Path(file).parent
     try:
         if not folder.is_dir():

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netlab.commands.console import ascii_only, check_writable, open_console, progress_bar, write
+from netlab.commands.console import (
+    ascii_only,
+    check_writable,
+    only_one_to_output,
+    open_console,
+    progress_bar,
+    write,
+)
 from netlab.commands.labs import inventory_options, machines, tell_failures
 from netlab.errors import ExitCode
 
@@ -35,6 +42,7 @@ _PICTURE_COLUMNS = 100
 @click.option("--explain", nargs=3, metavar="BIND VANTAGE TARGET", help="Explain one cell, step by step.")
 @inventory_options
 @click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON; - is standard output.")
+@click.option("--html", "html_file", metavar="FILE", help="Write a page that explains every cell.")
 @click.option("--svg", "svg_file", metavar="FILE", help="Write the screen as a picture.")
 def run(
     experiment: str,
@@ -45,6 +53,7 @@ def run(
     inventory: str | None,
     accept_new: bool,
     json_file: str | None,
+    html_file: str | None,
     svg_file: str | None,
 ) -> ExitCode:
     """Run an EXPERIMENT: predict every cell of its matrix, dial, compare.
@@ -62,8 +71,10 @@ def run(
         raise click.UsageError("--explain names one cell: it goes without --bind and --from")
     if inventory and backend not in ("ssh", "netns"):
         raise click.UsageError(f"an inventory's machines are reached with --backend ssh, not {backend}")
-    for file in (json_file, svg_file):
-        check_writable(file)
+    files = {"--json": json_file, "--html": html_file, "--svg": svg_file}
+    for option, file in files.items():
+        check_writable(file, option)
+    talk = only_one_to_output(files)
     selection = Selection(*((name,) for name in explain)) if explain else Selection(binds, vantages)
     draft: Draft | MachinesDraft
     with progress_bar() as progress:
@@ -73,9 +84,11 @@ def run(
             backend, lab, draft = _in_a_lab(experiment, backend)
         matrix = run_experiment(draft.only(selection), backend, lab, progress)
     tell_failures(lab)
-    _show(matrix, explain=bool(explain), talk=json_file == "-")
+    _show(matrix, explain=bool(explain), talk=talk)
     if json_file is not None:
         _write_json(matrix, json_file)
+    if html_file is not None:
+        _write_html(matrix, html_file)
     if svg_file is not None:
         _write_svg(matrix, svg_file)
     return matrix.exit_code or (ExitCode.NOT_MEASURED if getattr(lab, "failures", None) else ExitCode.OK)
@@ -118,6 +131,12 @@ def _write_json(matrix: Matrix, file: str) -> None:
     from netlab.report.record import record
 
     write(file, json.dumps(record(matrix), indent=1) + "\n")
+
+
+def _write_html(matrix: Matrix, file: str) -> None:
+    from netlab.report.html import page
+
+    write(file, page(matrix))
 
 
 def _write_svg(matrix: Matrix, file: str) -> None:

@@ -1,4 +1,4 @@
-"""`make netlab`: containers where they work, else namespaces, and why; `BACKEND=compose` insists."""
+"""`make netlab`: namespaces; with `BACKEND=auto` containers where they work; `BACKEND=compose` insists."""
 
 from __future__ import annotations
 
@@ -37,8 +37,15 @@ def test_containers_are_taken_where_an_engine_and_the_images_are_there(
     assert why.startswith("Docker ")
 
 
-def test_else_namespaces_are_and_it_says_why(tmp_path: Path) -> None:
+def test_alone_it_asks_no_engine(tmp_path: Path) -> None:
+    """The first screen is the same on every machine."""
     done = make(PART, DOCKER_HOST=f"unix://{tmp_path}/nowhere")
+    assert done.stderr == ""
+    assert done.stdout.startswith("bind-address on netns, ")
+
+
+def test_else_namespaces_are_and_it_says_why(tmp_path: Path) -> None:
+    done = make("BACKEND=auto", PART, DOCKER_HOST=f"unix://{tmp_path}/nowhere")
     assert "backend netns: DOCKER_HOST=" in done.stderr
     assert done.stdout.startswith("bind-address on netns, ")
 

@@ -63,7 +63,12 @@ def signals_as_they_were() -> Iterator[None]:
         (["run", "--json", "no/where.json"], "no/where.json: there is no directory no"),
         (["run", "--svg", "no/where.svg"], "no/where.svg: there is no directory no"),
         (["run", "--json", "."], ".: is a directory; name a file in it"),
-        (["run", "--json", ""], "--json and --svg want the name of a file"),
+        (["run", "--json", ""], "--json wants the name of a file"),
+        (["run", "--html", "no/where.html"], "no/where.html: there is no directory no"),
+        (
+            ["run", "--html", "-", "--json", "-"],
+            "--json and --html: only one of them can be standard output",
+        ),
     ],
 )
 def test_a_mistake_is_answered_in_one_line(
