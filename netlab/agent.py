@@ -77,6 +77,24 @@ def is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(is_text(item) for item in value)
 
 
+def is_string(value: Any) -> bool:
+    """Whether it is a text, or none."""
+    return isinstance(value, str) and "\0" not in value
+
+
+def is_bytes(value: Any) -> bool:
+    """Whether it is bytes in hexadecimal, at least one."""
+    try:
+        return isinstance(value, str) and bool(binascii.a2b_hex(value))
+    except ValueError:
+        return False
+
+
+def is_days(value: Any) -> bool:
+    """Whether it is a number of days, a century at most."""
+    return type(value) is int and 0 <= value <= 36525
+
+
 def is_argv(value: Any) -> bool:
     """Whether it is a program and its arguments."""
     return is_texts(value) and bool(value)
@@ -790,10 +808,56 @@ class FindingError(Exception):
 
 
 class Conversation:
-    """A connected socket, as a check talks over it: bounded in time and in what it takes."""
+    """What a check talks over: bounded in time and in what it takes."""
+
+    def __init__(self) -> None:
+        self.received = bytearray()  # and not read yet
+
+    def send(self, data: bytes) -> None:
+        """Send all of it."""
+        raise NotImplementedError
+
+    def receive(self) -> None:
+        """Wait for more bytes and keep them in `received`."""
+        raise NotImplementedError
+
+    def line(self) -> bytes:
+        """Return the next line, without its CRLF."""
+        while b"\n" not in self.received:
+            self.receive()
+        line, _, rest = bytes(self.received).partition(b"\n")
+        self.received[:] = rest
+        return line[:-1] if line.endswith(b"\r") else line
+
+    def take(self, count: int) -> bytes:
+        """Return the next bytes, exactly as many as that."""
+        while len(self.received) < count:
+            self.receive()
+        taken = bytes(self.received[:count])
+        del self.received[:count]
+        return taken
+
+    def pieces(self, count: int | None) -> Iterator[bytes]:
+        """Yield what comes as it comes: so many bytes, or all up to the end of the connection."""
+        while count is None or count > 0:
+            if not self.received:
+                try:
+                    self.receive()
+                except FindingError as finding:
+                    if count is None and finding.result == "closed":
+                        return
+                    raise
+            piece = bytes(self.received[:count])
+            del self.received[: len(piece)]
+            count = None if count is None else count - len(piece)
+            yield piece
+
+
+class Connection(Conversation):
+    """A conversation over a connected socket."""
 
     def __init__(self, sock: socket.socket, timeout_s: float) -> None:
-        self.received = bytearray()  # and not read yet
+        super().__init__()
         self._sock = sock
         self._deadline = time.monotonic() + timeout_s
         self._timeout_s = timeout_s
@@ -846,13 +910,20 @@ class Conversation:
         finally:
             self._deadline = deadline
 
-    def line(self) -> bytes:
-        """Return the next line, without its CRLF."""
-        while b"\n" not in self.received:
-            self.receive()
-        line, _, rest = bytes(self.received).partition(b"\n")
-        self.received[:] = rest
-        return line[:-1] if line.endswith(b"\r") else line
+    def again(self, sock: socket.socket) -> Connection:
+        """Connect once more to the same place, by another socket of the same family."""
+
+        def connect() -> None:
+            sock.settimeout(self._sock.gettimeout())
+            sock.connect(self._sock.getpeername())
+
+        self._bounded(connect)
+        return Connection(sock, max(0.001, self._deadline - time.monotonic()))
+
+    @property
+    def family(self) -> int:
+        """The socket's address family."""
+        return self._sock.family
 
     def _bounded(self, step: Callable[[], Result]) -> Result:
         try:
@@ -886,13 +957,13 @@ RESET_AT_ONCE = {"result": "reset", "text": "the connection was reset as soon as
 def check(sock: socket.socket, wanted: Json, timeout_s: float) -> Json:
     """Find out whether the application at the other end is the right one."""
     try:
-        said = CHECKS[wanted["kind"]](Conversation(sock, timeout_s), wanted)
+        said = CHECKS[wanted["kind"]](Connection(sock, timeout_s), wanted)
     except FindingError as finding:
         return {"result": finding.result, "text": finding.text}
     return {"result": "right", "text": said}
 
 
-def check_hftp(talk: Conversation, wanted: Json) -> str:
+def check_hftp(talk: Connection, wanted: Json) -> str:
     """An HFTP server is right if it lists our file and a slice of all of it is what we expect."""
     name, expected = wanted["file"], wanted["expect"].encode()
     ask_hftp(talk, "get_file_listing")
@@ -927,7 +998,7 @@ def ask_hftp(talk: Conversation, request: str) -> None:
         raise FindingError("wrong", f"{request.split()[0]} was answered with {shown(status)}")
 
 
-def leave_hftp(talk: Conversation) -> None:
+def leave_hftp(talk: Connection) -> None:
     """Say `quit`, and let the server close first: that leaves it nothing to clean up."""
     try:
         talk.hurry(LEAVE_S)
@@ -938,31 +1009,461 @@ def leave_hftp(talk: Conversation) -> None:
         pass
 
 
-def check_tcp(talk: Conversation, wanted: Json) -> str:
+def check_tcp(talk: Connection, wanted: Json) -> str:
     """That it connected is enough, if it stays so: a proxy with nothing behind it hangs up at once."""
     talk.stay()
     return "nothing was asked"
 
 
-def check_banner(talk: Conversation, wanted: Json) -> str:
+def check_banner(talk: Connection, wanted: Json) -> str:
     """A server that speaks first is right if what it says has the expected text in it."""
-    expected = wanted["expect"].encode()
+    return await_bytes(talk, wanted["expect"].encode())
+
+
+def check_send_expect(talk: Connection, wanted: Json) -> str:
+    """A server is right if it answers what it is sent with what is expected."""
+    talk.send(binascii.a2b_hex(wanted["send"]))
+    return await_bytes(talk, binascii.a2b_hex(wanted["expect"]))
+
+
+def await_bytes(talk: Conversation, expected: bytes) -> str:
+    """Wait until some bytes are in what came."""
     try:
         while expected not in talk.received:
             talk.receive()
     except FindingError as finding:
         if not talk.received:
             raise
-        raise FindingError("wrong", f"it said {shown(talk.received)}") from finding
+        unexpected = f"it said {shown(talk.received)}, expected {shown(expected)}"
+        raise FindingError("wrong", unexpected) from finding
     return f"it said {shown(talk.received)}"
 
 
-CHECKS: dict[str, Callable[[Conversation, Json], str]] = {
+# --- Checks: HTTP ----------------------------------------------------------------------------------------
+
+
+def check_http(talk: Connection, wanted: Json) -> str:
+    """An HTTP server is right if its answer has an expected status, and the expected text in its body."""
+    asked = "GET " + wanted["path"]
+    if wanted["tls"] is None:
+        return ask_http(talk, asked, wanted)
+    secure, certificate = secured(talk, wanted["tls"])
+    said = ask_http(secure, asked, wanted)
+    secure.leave()
+    return f"{said}; {certificate}"
+
+
+def ask_http(talk: Conversation, asked: str, wanted: Json) -> str:
+    """Ask for a path, and judge the answer (RFC 9112)."""
+    fields = ("Host: " + wanted["host"], "User-Agent: netlab", "Accept: */*", "Connection: close")
+    talk.send("\r\n".join((asked + " HTTP/1.1", *fields, "", "")).encode())
+    status, headers = http_head(talk)
+    said = f"HTTP {status} to {asked}"
+    if not any(status == one or one == status[:1] + "xx" for one in wanted["status"]):
+        to = f" (to {shown(headers[b'location'])})" if b"location" in headers else ""
+        raise FindingError("wrong", f"{said}{to}, expected {' or '.join(wanted['status'])[:60]}")
+    text = wanted["body"].encode()
+    body = bytearray()
+    if text:
+        for piece in http_body(talk, status, headers):
+            body += piece
+            if text in body:
+                return f"{said}, with {shown(text)} in it"
+        raise FindingError("wrong", f"{said} without {shown(text)} in it: it begins {shown(body)}")
+    return said
+
+
+def http_head(talk: Conversation) -> tuple[str, dict[bytes, bytes]]:
+    """Return an answer's status code and fields; interim answers are passed over (RFC 9110, 15.2)."""
+    while True:
+        # Another protocol's greeting shows at its beginning; it may have no line end to wait for.
+        while b"HTTP/".startswith(bytes(talk.received)):
+            talk.receive()
+        if not talk.received.startswith(b"HTTP/"):
+            raise FindingError("wrong", f"not an HTTP server: it said {shown(talk.received)}")
+        line = talk.line()
+        code = line.partition(b" ")[2][:3]
+        if not (len(code) == 3 and code.isdigit()):
+            raise FindingError("wrong", f"not an HTTP server: it said {shown(line)}")
+        headers = {}
+        for field in iter(talk.line, b""):
+            name, _, value = field.partition(b":")
+            headers[name.lower()] = value.strip()
+        if not code.startswith(b"1") or code == b"101":
+            return code.decode(), headers
+
+
+def http_body(talk: Conversation, status: str, headers: dict[bytes, bytes]) -> Iterator[bytes]:
+    """Yield an answer's content as it comes (RFC 9112, 6.3)."""
+    length = headers.get(b"content-length")
+    if status in ("204", "304"):
+        return
+    if headers.get(b"transfer-encoding", b"").lower().endswith(b"chunked"):
+        while True:
+            size = http_number(talk.line().partition(b";")[0].strip(), 16)
+            if not size:
+                return
+            yield from talk.pieces(size)
+            talk.line()
+    yield from talk.pieces(None if length is None else http_number(length, 10))
+
+
+def http_number(digits: bytes, base: int) -> int:
+    """Read a length that a stranger wrote."""
+    try:
+        if len(digits) > 15 or not digits.isalnum():
+            raise ValueError
+        return int(digits, base)
+    except ValueError:
+        raise FindingError("wrong", f"an HTTP answer whose length is {shown(digits)}") from None
+
+
+# --- Checks: TLS -----------------------------------------------------------------------------------------
+
+
+class Secured(Conversation):
+    """A conversation within TLS, which is held within another one.
+
+    Raises:
+        FindingError: it does not come to TLS.
+        ssl.SSLCertVerificationError: the certificate does not chain to one that is trusted.
+    """
+
+    def __init__(self, below: Conversation, context: Any, name: str) -> None:
+        import ssl
+
+        super().__init__()
+        self._below = below
+        self._first = b""  # that came: whether it is TLS at all
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self._step(self.tls.do_handshake)
+
+    def send(self, data: bytes) -> None:
+        """Send all of it."""
+        self._step(lambda: self.tls.write(data))
+
+    def receive(self) -> None:
+        """Wait for more bytes and keep them in `received`."""
+        data = self._step(lambda: self.tls.read(4096))
+        if not data:
+            raise FindingError("closed", "TLS was closed")
+        self.received += data
+
+    def leave(self) -> None:
+        """Say that this is the end, so that the server has nothing to complain of."""
+        import ssl
+
+        try:
+            self.tls.unwrap()
+        except ssl.SSLError:  # the other end has not said so yet
+            pass
+        try:
+            self._below.send(self._outgoing.read())
+        except FindingError:
+            pass
+
+    def _step(self, step: Callable[[], Result]) -> Result:
+        """Do a step of TLS, sending what it has to say, and receiving what it waits for."""
+        import ssl
+
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLCertVerificationError:
+                raise
+            except ssl.SSLError as error:
+                reason = error.reason or "unknown"
+                if self._first[:1] in (b"\x15", b"\x16"):  # an alert, a handshake (RFC 8446, 5.1)
+                    raise FindingError("wrong", f"TLS fails: {reason}") from None
+                raise FindingError("wrong", f"not TLS: it said {shown(self._first)}") from None
+            finally:
+                self._below.send(self._outgoing.read())
+            self._below.receive()
+            self._first = self._first or bytes(self._below.received[:60])
+            self._incoming.write(bytes(self._below.received))
+            self._below.received.clear()
+
+
+def check_tls(talk: Connection, wanted: Json) -> str:
+    """A TLS server is right if its certificate is."""
+    secure, certificate = secured(talk, wanted)
+    secure.leave()
+    return certificate
+
+
+def secured(talk: Connection, wanted: Json) -> tuple[Secured, str]:
+    """Begin TLS, and look at the certificate; return the conversation within, and what was seen."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # by `troubles`, so that all of them are told at once
+    if not wanted["verify"]:
+        context.verify_mode = ssl.CERT_NONE
+    elif wanted["ca"]:
+        context.load_verify_locations(cadata=wanted["ca"])
+    else:
+        context.load_default_certs()
+    try:
+        secure = Secured(talk, context, wanted["name"])
+    except ssl.SSLCertVerificationError as error:
+        # The module shows no certificate that it does not trust, but to those who don't ask it to.
+        context.verify_mode = ssl.CERT_NONE
+        untrusted = f"not trusted ({error.verify_message})"
+        said = certificate_text(seen_again(talk, context, wanted["name"]), wanted, untrusted)
+        raise FindingError("wrong", said) from None
+    seen = secure.tls.getpeercert(True) or b""
+    said = f"{secure.tls.version()}, {certificate_text(seen, wanted, '')}"
+    if troubles(*decode_certificate(seen), wanted):
+        raise FindingError("wrong", said)
+    return secure, said
+
+
+def seen_again(talk: Connection, context: Any, name: str) -> bytes:
+    """Connect once more, and return the certificate that is shown."""
+    with socket.socket(talk.family, socket.SOCK_STREAM) as sock:
+        return Secured(talk.again(sock), context, name).tls.getpeercert(True) or b""
+
+
+def certificate_text(der: bytes, wanted: Json, untrusted: str) -> str:
+    """Say what certificate it is, and what is wrong with it."""
+    names, begins, ends = decode_certificate(der)
+    listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    dates = " to ".join(f"{moment[:4]}-{moment[4:6]}-{moment[6:8]}" for moment in (begins, ends))
+    wrong = troubles(names, begins, ends, wanted)
+    # An expired one is not trusted, either: that is said already.
+    wrong += [untrusted] * bool(untrusted and "expired" not in untrusted and "not yet valid" not in untrusted)
+    said = f"a certificate for {listed or 'no name'}, {dates}"
+    return f"{said}: {'; '.join(wrong or [untrusted])}" if wrong or untrusted else said
+
+
+def troubles(names: list[str], begins: str, ends: str, wanted: Json) -> list[str]:
+    """Return what is wrong with a certificate, apart from who signed it."""
+    found = []
+    now, then = (
+        time.strftime("%Y%m%d%H%M%S", time.gmtime(time.time() + days * 86400)) for days in (0, wanted["days"])
+    )
+    if not any(covers(name, wanted["name"]) for name in names):
+        found.append(f"not for {shown(wanted['name'].encode())}")
+    if begins > now:
+        found.append("not valid yet")
+    if ends < now:
+        found.append("expired")
+    elif ends < then:
+        found.append(f"expires in less than {wanted['days']} days")
+    return found
+
+
+def covers(pattern: str, name: str) -> bool:
+    """Whether a certificate's name stands for a name (RFC 9525, 6.3) or an address."""
+    pattern, name = (canonical(text) for text in (pattern, name))
+    first, _, rest = pattern.partition(".")
+    wild = first == "*" and "." in rest and not rest.rpartition(".")[2].isdigit()  # no addresses
+    return pattern == name or (wild and rest == name.partition(".")[2])
+
+
+def canonical(name: str) -> str:
+    """Write a name, or an address, in the one way in which it is compared."""
+    for family in IP_FAMILIES:
+        try:
+            return socket.inet_ntop(family, socket.inet_pton(family, name.partition("%")[0]))
+        except OSError:
+            continue
+    return name.lower().rstrip(".")
+
+
+# X.690, 8.1; RFC 5280, 4.1 and 4.2.1.6
+DER_UTC_TIME, DER_VERSION, DER_EXTENSIONS, DER_DNS_NAME, DER_IP_ADDRESS = 0x17, 0xA0, 0xA3, 0x82, 0x87
+DER_SUBJECT_ALT_NAME = b"\x55\x1d\x11"  # 2.5.29.17
+
+
+def decode_certificate(der: bytes) -> tuple[list[str], str, str]:
+    """Return a certificate's names, and since and until when it is valid, as `20261231235959` in UTC.
+
+    The module `ssl` decodes only what it has verified.
+    """
+    try:
+        fields = elements(elements(elements(der)[0][1])[0][1])
+        fields = fields[fields[0][0] == DER_VERSION :]  # then: number, algorithm, issuer, validity, subject
+        begins, ends = (moment(kind, value) for kind, value in elements(fields[3][1]))
+        names = [name for kind, value in fields if kind == DER_EXTENSIONS for name in alt_names(value)]
+    except (IndexError, ValueError):
+        raise FindingError("wrong", "a certificate that can't be read") from None
+    return names, begins, ends
+
+
+def elements(der: bytes) -> list[tuple[int, bytes]]:
+    """Split DER into its elements: tags and contents."""
+    found = []
+    at = 0
+    while at < len(der):
+        tag, length, at = der[at], der[at + 1], at + 2
+        if length > 0x7F:
+            length, at = int.from_bytes(der[at : at + length - 0x80], "big"), at + length - 0x80
+        found.append((tag, der[at : at + length]))
+        at += length
+    return found
+
+
+def moment(kind: int, value: bytes) -> str:
+    """Write a UTCTime or a GeneralizedTime, both of which end in a Z, with four digits for the year."""
+    digits = value[:-1].decode("ascii")
+    if kind == DER_UTC_TIME:
+        digits = ("19" if digits >= "50" else "20") + digits  # RFC 5280, 4.1.2.5.1
+    if len(digits) != 14 or not digits.isdigit():
+        raise ValueError(digits)
+    return digits
+
+
+def alt_names(extensions: bytes) -> Iterator[str]:
+    """Yield the names and addresses that a certificate is for, printable whatever is in it."""
+    for _, extension in elements(elements(extensions)[0][1]):
+        parts = elements(extension)
+        if parts[0][1] == DER_SUBJECT_ALT_NAME:
+            for kind, value in elements(elements(parts[-1][1])[0][1]):
+                if kind == DER_DNS_NAME:
+                    yield shown(value)[1:-1]
+                elif kind == DER_IP_ADDRESS and len(value) in (4, 16):
+                    yield socket.inet_ntop(socket.AF_INET if len(value) == 4 else socket.AF_INET6, value)
+
+
+# --- Checks: DNS -----------------------------------------------------------------------------------------
+
+DNS_HEADER = struct.Struct("!HHHHHH")  # RFC 1035, 4.1.1: id, flags, and four counts
+DNS_FIXED, DNS_RECORD = struct.Struct("!HH"), struct.Struct("!HHIH")  # type, class, time to live, length
+DNS_RESPONSE, DNS_TRUNCATED, DNS_RECURSION_DESIRED, DNS_IN = 0x8000, 0x0200, 0x0100, 1
+DNS_TYPES = {"A": 1, "NS": 2, "CNAME": 5, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28}
+DNS_ERRORS = {1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
+
+
+def check_dns(talk: Connection, wanted: Json) -> str:
+    """A DNS server is right if it knows the answer; over TCP a length goes first (RFC 1035, 4.2.2)."""
+    query = dns_query(wanted)
+    talk.send(struct.pack("!H", len(query)) + query)
+    (length,) = struct.unpack("!H", talk.take(2))
+    return dns_finding(query, talk.take(length), wanted)
+
+
+def dns_query(wanted: Json) -> bytes:
+    """Write a query (RFC 1035, 4.1)."""
+    header = DNS_HEADER.pack(int.from_bytes(os.urandom(2), "big"), DNS_RECURSION_DESIRED, 1, 0, 0, 0)
+    labels = [label.encode("ascii", "replace")[:63] for label in wanted["name"].split(".") if label]
+    name = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+    return header + name + DNS_FIXED.pack(DNS_TYPES[wanted["type"]], DNS_IN)
+
+
+def dns_finding(query: bytes, answer: bytes, wanted: Json) -> str:
+    """Judge what a DNS server answers to a query."""
+    asked = f"{wanted['type']} {wanted['name']}"
+    try:
+        number, flags, _, count, _, _ = DNS_HEADER.unpack_from(answer)
+        question = answer[DNS_HEADER.size : len(query)]
+        if number != int.from_bytes(query[:2], "big") or not flags & DNS_RESPONSE:
+            raise ValueError
+        code = flags & 0xF
+        if not code and question.lower() != query[DNS_HEADER.size :].lower():
+            raise ValueError
+        found = dns_records(answer, len(query), count, DNS_TYPES[wanted["type"]]) if not code else []
+    except (IndexError, ValueError, struct.error, OSError):
+        raise FindingError("wrong", f"no DNS answer to {asked}: it said {shown(answer)}") from None
+    listed = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+    said = f"DNS has {listed or DNS_ERRORS.get(code, f'error {code}' if code else 'no record')} for {asked}"
+    said += " (cut short)" if flags & DNS_TRUNCATED else ""
+    expected = wanted["answer"]
+    if expected and canonical(expected) not in (canonical(one) for one in found):
+        raise FindingError("wrong", f"{said}, expected {shown(expected.encode())}")
+    if not found:
+        raise FindingError("wrong", said)
+    return said
+
+
+def dns_records(message: bytes, at: int, count: int, kind: int) -> list[str]:
+    """Return the answers of one type; names on the way to them (CNAME) are passed over."""
+    found = []
+    for _ in range(count):
+        _, at = dns_name(message, at)
+        its_kind, _, _, length = DNS_RECORD.unpack_from(message, at)
+        at += DNS_RECORD.size
+        if its_kind == kind:
+            found.append(dns_value(message, at, length, kind))
+        at += length
+    return found
+
+
+def dns_value(message: bytes, at: int, length: int, kind: int) -> str:
+    """Write what a record says (RFC 1035, 3.3 and 3.4; RFC 3596, 2.2)."""
+    value = message[at : at + length]
+    if kind == DNS_TYPES["A"]:
+        return socket.inet_ntop(socket.AF_INET, value)
+    if kind == DNS_TYPES["AAAA"]:
+        return socket.inet_ntop(socket.AF_INET6, value)
+    if kind == DNS_TYPES["TXT"]:
+        texts = bytearray()
+        while value:
+            texts += value[1 : 1 + value[0]]
+            value = value[1 + value[0] :]
+        return shown(texts)[1:-1]
+    if kind == DNS_TYPES["MX"]:
+        (preference,) = struct.unpack_from("!H", value)
+        return f"{preference} {dns_name(message, at + 2)[0]}"
+    return dns_name(message, at)[0]
+
+
+def dns_name(message: bytes, at: int) -> tuple[str, int]:
+    """Return a name, and where it ends; it may go on further up in the message (RFC 1035, 4.1.4)."""
+    labels, end = bytearray(), 0
+    while message[at]:
+        length = message[at]
+        if length >= 0xC0:
+            end = end or at + 2
+            before = int.from_bytes(message[at : at + 2], "big") & 0x3FFF
+            if before >= at:  # only ever back, or it might have no end
+                raise ValueError(before)
+            at = before
+        else:
+            labels += message[at + 1 : at + 1 + length] + b"."
+            at += 1 + length
+    return shown(labels.rstrip(b"."))[1:-1], end or at + 1
+
+
+CHECKS: dict[str, Callable[[Connection, Json], str]] = {
     "hftp": check_hftp,
     "tcp": check_tcp,
     "banner": check_banner,
+    "send-expect": check_send_expect,
+    "http": check_http,
+    "tls": check_tls,
+    "dns": check_dns,
 }
-CHECK_FIELDS = {"hftp": ("file", "expect"), "tcp": (), "banner": ("expect",)}
+
+# What a check may say: for each of its fields, what is valid, and that in words.
+TEXT, STRING, BYTES = (is_text, "a text"), (is_string, "a text or none"), (is_bytes, "bytes in hexadecimal")
+CHECK_FIELDS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
+    "hftp": {"file": TEXT, "expect": TEXT},
+    "tcp": {},
+    "banner": {"expect": TEXT},
+    "send-expect": {"send": BYTES, "expect": BYTES},
+    "http": {
+        "path": TEXT,
+        "host": TEXT,
+        "status": (is_texts, "a list of texts"),
+        "body": STRING,
+        "tls": (lambda value: value is None or isinstance(value, dict), "an object or null"),
+    },
+    "tls": {
+        "name": TEXT,
+        "ca": STRING,
+        "verify": (lambda value: isinstance(value, bool), "true or false"),
+        "days": (is_days, "days, up to 36525"),
+    },
+    "dns": {
+        "name": TEXT,
+        "type": (lambda value: is_text(value) and value in DNS_TYPES, "one of " + ", ".join(DNS_TYPES)),
+        "answer": STRING,
+    },
+}
 
 
 def validate_probe(probe: Json) -> None:
@@ -974,8 +1475,15 @@ def validate_probe(probe: Json) -> None:
     kind = required(
         wanted, "kind", lambda value: is_text(value) and value in CHECKS, "one of " + ", ".join(CHECKS)
     )
-    for key in CHECK_FIELDS[kind]:
-        required(wanted, key, is_text, "a text")
+    validate_check(kind, wanted)
+
+
+def validate_check(kind: str, wanted: Json) -> None:
+    """Raise RequestError unless a check has its fields, and they what is valid there."""
+    for key, (valid, allowed) in CHECK_FIELDS[kind].items():
+        required(wanted, key, valid, allowed)
+    if wanted.get("tls"):
+        validate_check("tls", wanted["tls"])
 
 
 # --- The service under test ------------------------------------------------------------------------------

@@ -12,12 +12,13 @@ from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from netlab.agents import Agents, Answer
+from netlab.checks import Check
 from netlab.errors import AgentError
 from netlab.experiments.plan import Dial
 from netlab.facts import Facts, read_facts
 from netlab.model import Cell, Observation
 from netlab.predict import View, predict
-from netlab.probes import Check, Probe, ProbeResult, judge, probe_request, read_probe_results
+from netlab.probes import Probe, ProbeResult, judge, probe_request, read_probe_results
 
 _T = TypeVar("_T")
 

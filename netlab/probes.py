@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from netlab.answers import read_answer
+from netlab.checks import Check, request
 from netlab.model import Observation, Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -22,26 +23,13 @@ Endpoint = tuple[IPv4Address | IPv6Address, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """How the right application is told from others, once connected.
-
-    Attributes:
-        kind: `hftp`: it lists `file`, and the content is `expect`; `banner`: it speaks first, and `expect` is
-            in what it says; `tcp`: that it accepts is enough.
-    """
-
-    kind: Literal["hftp", "banner", "tcp"]
-    file: str = ""
-    expect: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Probe:
     """One thing to dial.
 
     Attributes:
         id: what the result is called by; unique in a request.
         address: a name or an address, as given to the resolver.
+        check: how the right application is told from others, once connected.
     """
 
     id: str
@@ -61,7 +49,7 @@ def probe_request(probes: Iterable[Probe], timeout_s: float) -> dict[str, object
 
 
 def _probe_field(probe: Probe) -> dict[str, object]:
-    check = {"kind": probe.check.kind, "file": probe.check.file, "expect": probe.check.expect}
+    check = request(probe.check, probe.address, probe.port)
     return {"id": probe.id, "address": probe.address, "port": probe.port, "check": check}
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from netlab.agents import Agents
 from netlab.backends import Lab, ServingLab
+from netlab.checks import for_run
 from netlab.errors import AgentError
 from netlab.experiments.plan import Dial, Experiment
 from netlab.facts import Engine, Facts
@@ -19,7 +20,7 @@ from netlab.matrix import Matrix
 from netlab.measure import MARGIN_S, Progress, Question, measure, read, read_all_facts
 from netlab.model import Cell, Observation, Outcome, Topology, Verdict
 from netlab.predict import View
-from netlab.probes import Check, ServiceStart, read_service_start, service_failure
+from netlab.probes import ServiceStart, read_service_start, service_failure
 
 # What a service needs at most until it listens; a loaded laboratory machine starts Python in about a second.
 SERVICE_TIMEOUT_S = 10.0
@@ -103,7 +104,7 @@ def _questions(experiment: Experiment, nonces: Mapping[str, str]) -> list[Questi
     questions = []
     for dial in experiment.dials():
         service = experiment.service_of(dial.bind)
-        check = Check(service.check, _NONCE_FILE, nonces[dial.bind.name])
+        check = for_run(service.check, _NONCE_FILE, nonces[dial.bind.name])
         questions.append(Question(dial, service.port, check))
     return questions
 

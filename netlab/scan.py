@@ -9,12 +9,12 @@ from itertools import islice
 
 from netlab.agents import Agents
 from netlab.backends import Lab
+from netlab.checks import Tcp
 from netlab.experiments.plan import Dial
 from netlab.facts import Engine, Facts, Listener, Publication
 from netlab.measure import Progress, Question, measure, read_all_facts
 from netlab.model import Bind, Cell, IPAddress, Target, Topology
 from netlab.predict import View
-from netlab.probes import Check
 
 # Long enough for an answer from the same machine; what drops a packet drops the next one, too.
 PATIENCE_S = 2.0
@@ -130,7 +130,7 @@ def _questions(lab: Lab, facts: Mapping[str, Facts], service: Service) -> Iterat
         if vantage == service.host:
             continue
         for target in _targets(lab, facts, service, vantage):
-            yield Question(Dial(bind, vantage, vantage, target), service.port, Check("tcp"))
+            yield Question(Dial(bind, vantage, vantage, target), service.port, Tcp())
 
 
 def _targets(lab: Lab, facts: Mapping[str, Facts], service: Service, vantage: str) -> Iterable[Target]:

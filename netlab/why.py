@@ -7,6 +7,7 @@ from ipaddress import ip_address
 
 from netlab.agents import Agents
 from netlab.backends import Lab
+from netlab.checks import Tcp
 from netlab.errors import NetlabError
 from netlab.experiments.plan import Dial
 from netlab.facts import Facts
@@ -15,7 +16,6 @@ from netlab.model import Bind, Cell, Target
 from netlab.predict import View
 from netlab.predict.publishing import publication_of
 from netlab.predict.routing import is_local
-from netlab.probes import Check
 
 # Longer than the kernel needs to find that no neighbour answers.
 _PATIENCE_S = 5.0
@@ -45,7 +45,7 @@ def why(lab: Lab, vantage: str, address: str, port: int, progress: Progress) -> 
         bind = Bind(f"{owner}:{inside}", owner, listening)
         target = Target(f"{address}:{port}", dialled, port)
         view = View(facts, lab.topology, lab.engine, lab.complete)
-        question = Question(Dial(bind, vantage, vantage, target), inside, Check("tcp"))
+        question = Question(Dial(bind, vantage, vantage, target), inside, Tcp())
         (cell,) = measure(agents, view, [question], _PATIENCE_S, progress)
     return cell
 

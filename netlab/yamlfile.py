@@ -171,6 +171,7 @@ def _place(error: ErrorDetails) -> Path:
 # What is allowed, by the type of pydantic's error; in braces what pydantic says of it.
 _ALLOWED = {
     "string_type": "a text",
+    "string_too_short": "a text that is not empty",
     "string_pattern_mismatch": "a name of letters, digits and hyphens, such as server-1 (RFC 1123)",
     "list_type": "a list, such as [lan, back]",
     "dict_type": "a mapping, such as {{key: value}}",

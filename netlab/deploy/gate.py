@@ -13,6 +13,7 @@ from ipaddress import ip_address
 
 from netlab.agents import Agents
 from netlab.backends.ssh import CONTROLLER, SshLab
+from netlab.checks import Check
 from netlab.errors import AgentError, NetlabError
 from netlab.experiments.plan import Dial
 from netlab.facts import Facts, read_facts
@@ -20,7 +21,6 @@ from netlab.inventory.model import Inventory
 from netlab.measure import Progress, Question, measure
 from netlab.model import Bind, Cell, IPAddress, Target, Verdict, endpoint
 from netlab.predict import View
-from netlab.probes import Check
 
 # Long enough for an answer from the same room; what drops a packet drops the next one, too.
 _PATIENCE_S = 2.0

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from netlab.agents import Agents
 from netlab.backends.ssh import SshLab
+from netlab.checks import Check, Hftp, Tcp
 from netlab.deploy.data import Data
 from netlab.deploy.gate import Gate, Judgement, Served, Vantages
 from netlab.deploy.machine import DeployedMachine, MachineError
@@ -21,7 +22,6 @@ from netlab.deploy.release import Release, short
 from netlab.deploy.result import Result, State, counts_as_failure
 from netlab.errors import NetlabError
 from netlab.measure import Progress
-from netlab.probes import Check
 
 # More at once would only wait for this machine's processor.
 _PARALLEL = 32
@@ -79,7 +79,7 @@ class Work:
     done: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
-    check: Check = field(default_factory=lambda: Check("tcp"))
+    check: Check = field(default_factory=Tcp)
     result: Result | None = None
 
     @property
@@ -295,7 +295,7 @@ class Rollout:
         nonce = secrets.token_hex(16)
         try:
             file = work.there.ask("offer", {"name": secrets.token_hex(32), "nonce": nonce})["file"]
-            work.check = Check("hftp", file, nonce)
+            work.check = Hftp(file, nonce)
         except MachineError as error:
             work.notes.append(f"who answers is not proved, as no file can be put there: {error}")
 

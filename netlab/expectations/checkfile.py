@@ -12,7 +12,8 @@ from netlab.errors import FileError, NetlabError
 from netlab.expectations.columns import usual_vantages
 from netlab.expectations.labs import ComposeFileLab, InventoryLab, LabChoice, MadeLab, choose_lab
 from netlab.expectations.rules import Expectation, Rule, Surroundings, expectation_of, is_about
-from netlab.expectations.schema import CheckedBindSection, CheckedServiceSection, CheckFileSection
+from netlab.expectations.schema import CheckedBindSection, CheckFileSection
+from netlab.experiments.checking import check_of
 from netlab.experiments.expand import Expansion
 from netlab.experiments.plan import (
     EVERYTHING,
@@ -50,6 +51,7 @@ class CheckFile:
         lab: where the check takes place.
         groups: vantages by group: the file's own; an inventory's come on top.
         selection: the part of the matrix that is wanted.
+        folder: what files that it names are relative to.
     """
 
     file: YamlFile
@@ -57,6 +59,7 @@ class CheckFile:
     lab: LabChoice
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     selection: Selection = EVERYTHING
+    folder: Path = Path()
 
     @property
     def name(self) -> str:
@@ -141,12 +144,12 @@ class CheckFile:
             for name, section in self.said.binds.items()
             if self.hosts[name] not in gone
         )
-        own = {name: self._service(section) for name, section in self.said.binds.items()}
+        own = {name: self._service(name, section) for name, section in self.said.binds.items()}
         return Experiment(
             name=self.name,
             title=self.said.title or "Is it as it should be?",
             topology=topology,
-            service=_service(self.said.service),
+            service=self._usual_service(),
             binds=binds,
             vantages=self._vantages(expansion, topology, engine, binds, own),
             headline=Headline((), ()),
@@ -159,13 +162,25 @@ class CheckFile:
         listens = BindSection(host="host", address=said.address, v6only=said.v6only, device=said.device)
         return replace(expansion.bind(name, listens, host), told=said.as_)
 
-    def _service(self, bind: CheckedBindSection) -> Service:
+    def _usual_service(self) -> Service:
+        said = self.said.service
+        return Service(
+            port=said.port,
+            check=check_of(said.check, self.file, ("service", "check"), self.folder),
+            command=tuple(said.command or ()),
+            v6only=tuple(said.options.v6only),
+            device=tuple(said.options.device),
+            files=said.files,
+        )
+
+    def _service(self, name: str, bind: CheckedBindSection) -> Service:
         """Return the service of a bind: the file's, but for what the bind says of its own."""
-        service = _service(self.said.service)
+        service = self._usual_service()
+        own = check_of(bind.check, self.file, ("binds", name, "check"), self.folder) if bind.check else None
         return replace(
             service,
             port=bind.port or service.port,
-            check=bind.check or service.check,
+            check=own or service.check,
             command=service.command if bind.command is None else tuple(bind.command),
         )
 
@@ -228,7 +243,7 @@ def load(path: Path) -> CheckFile:
     said = file.validate(CheckFileSection, _WHOLE)
     lab = choose_lab(file, said.lab, path.parent)
     groups = _groups_of(lab) | {name: tuple(members) for name, members in said.groups.items()}
-    check_file = CheckFile(file, said, lab, groups)
+    check_file = CheckFile(file, said, lab, groups, folder=path.parent)
     _check_startable(check_file)
     if check_file.topology is not None:
         check_file.on(check_file.topology)  # what is wrong with it shows before anything is brought up
@@ -263,18 +278,7 @@ def _check_startable(check_file: CheckFile) -> None:
 def _needs_a_file(check_file: CheckFile, bind: CheckedBindSection) -> bool:
     """Whether the service is recognised by a file that nobody can give it."""
     given = isinstance(check_file.lab, ComposeFileLab)
-    return not given and (bind.check or check_file.said.service.check) == "hftp"
-
-
-def _service(said: CheckedServiceSection) -> Service:
-    return Service(
-        port=said.port,
-        check=said.check,
-        command=tuple(said.command or ()),
-        v6only=tuple(said.options.v6only),
-        device=tuple(said.options.device),
-        files=said.files,
-    )
+    return not given and (bind.check or check_file.said.service.check).kind == "hftp"
 
 
 def _own_hosts(binds: Iterable[str]) -> dict[str, str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from netlab.expectations.rules import WANTED
+from netlab.experiments.checking import CheckSection, NothingSection
 from netlab.experiments.schema import Label, OptionsSection, Port, VantageSection
 from netlab.model import Verdict
 from netlab.yamlfile import Section
@@ -32,7 +33,6 @@ def _addresses_as_binds(value: Any) -> Any:
 
 Patterns = Annotated[list[str], BeforeValidator(_one_as_list), Field(min_length=1)]
 Names = Annotated[list[str], BeforeValidator(_one_as_list), Field(min_length=1)]
-CheckWord = Literal["hftp", "tcp"]
 
 
 class CheckedServiceSection(Section):
@@ -50,7 +50,7 @@ class CheckedServiceSection(Section):
     options: OptionsSection = OptionsSection()
     files: dict[str, str] = Field(default_factory=dict)
     port: Port
-    check: CheckWord = "tcp"
+    check: CheckSection = CheckSection(tcp=NothingSection())
 
 
 class CheckedBindSection(Section):
@@ -72,7 +72,7 @@ class CheckedBindSection(Section):
     device: str | None = None
     command: Annotated[list[str], Field(min_length=1)] | None = None
     port: Port | None = None
-    check: CheckWord | None = None
+    check: CheckSection | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -83,7 +83,7 @@ class Draft:
         Raises:
             ExperimentError: the file names something that the lab does not have.
         """
-        return expand(self.name, self.document, topology, engine).only(self.selection)
+        return expand(self.name, self.document, self.folder, topology, engine).only(self.selection)
 
 
 def shipped() -> tuple[str, ...]:

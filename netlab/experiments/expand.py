@@ -5,9 +5,11 @@ The file names things; here each name is looked up, and one that leads nowhere i
 
 from __future__ import annotations
 
+import pathlib
 import re
 from collections.abc import Iterable, Mapping
 
+from netlab.experiments.checking import check_of
 from netlab.experiments.plan import SERVER, Experiment, Headline, Service, Vantage
 from netlab.experiments.schema import (
     BindSection,
@@ -25,12 +27,15 @@ from netlab.yamlfile import Path, YamlFile
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
-def expand(name: str, document: Document, topology: Topology, engine: Engine | None = None) -> Experiment:
+def expand(
+    name: str, document: Document, folder: pathlib.Path, topology: Topology, engine: Engine | None = None
+) -> Experiment:
     """Work out an experiment for a lab.
 
     Args:
         name: the experiment's.
         document: its validated file.
+        folder: what files that it names are relative to.
         topology: the lab's.
         engine: what a container engine adds to it, where there is one.
 
@@ -44,7 +49,7 @@ def expand(name: str, document: Document, topology: Topology, engine: Engine | N
         name=name,
         title=said.title,
         topology=topology,
-        service=_service(document),
+        service=_service(document, folder),
         binds=binds,
         vantages=tuple(expansion.vantage(v, columns, binds) for v, columns in said.vantages.items()),
         headline=_headline(document.file, said, said.headline),
@@ -52,14 +57,15 @@ def expand(name: str, document: Document, topology: Topology, engine: Engine | N
     )
 
 
-def _service(document: Document) -> Service:
+def _service(document: Document, folder: pathlib.Path) -> Service:
     said = document.experiment
+    check = check_of(said.service.check, document.file, ("service", "check"), folder)
     if not isinstance(said, ExperimentSection):
-        return Service(said.service.port, said.service.check)
+        return Service(said.service.port, check)
     options = said.service.options
     return Service(
         port=said.service.port,
-        check=said.service.check,
+        check=check,
         command=tuple(said.service.command),
         v6only=tuple(options.v6only),
         device=tuple(options.device),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from netlab.checks import Hftp
 from netlab.errors import NetlabError
 from netlab.experiments.plan import (
     EVERYTHING,
@@ -58,7 +59,7 @@ class MachinesDraft:
             name="bind-address",
             title=_TITLE,
             topology=topology,
-            service=Service(self.port, "hftp", _COMMAND),
+            service=Service(self.port, Hftp(), _COMMAND),
             binds=binds,
             vantages=vantages,
             headline=_headline(serving[0], vantages),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
+from netlab.checks import Check
 from netlab.errors import NetlabError
 from netlab.model import Bind, Target, Topology, endpoint
 
@@ -29,7 +29,7 @@ class Service:
     """
 
     port: int
-    check: Literal["hftp", "tcp"]
+    check: Check
     command: tuple[str, ...] = ()
     v6only: tuple[str, ...] = ()
     device: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from netlab.errors import ExperimentError, FileError
+from netlab.experiments.checking import CheckSection
 from netlab.yamlfile import Path, Section, YamlFile, parse
 
 # RFC 1123, 2.1: letters, digits and hyphens; one label.
@@ -98,14 +99,14 @@ class ServiceSection(Section):
     command: Annotated[list[str], Field(min_length=1)]
     options: OptionsSection = OptionsSection()
     port: Port
-    check: Literal["hftp", "tcp"]
+    check: CheckSection
 
 
 class RunningServiceSection(Section):
     """A server that somebody else starts."""
 
     port: Port
-    check: Literal["hftp", "tcp"]
+    check: CheckSection
 
 
 class BindSection(Section):

@@ -9,11 +9,12 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netlab.checks import Banner, Tcp
 from netlab.errors import AgentError
 from netlab.facts import Facts, read_facts
 from netlab.model import Bind, Link, Observation, Prediction, Target, Verdict
 from netlab.predict import View, predict
-from netlab.probes import Check, Probe, ProbeResult, judge, probe_request, read_probe_results
+from netlab.probes import Probe, ProbeResult, judge, probe_request, read_probe_results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -58,7 +59,7 @@ def dial(
     asked = {
         host: {str(number): dial for number, dial in enumerate(dialled)} for host, dialled in dials.items()
     }
-    what = Check("tcp") if check == "tcp" else Check("banner", expect="socket")
+    what = Tcp() if check == "tcp" else Banner("socket")
     requests = {
         host: probe_request((Probe(key, *dialled, what) for key, dialled in them.items()), timeout_s)
         for host, them in asked.items()

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from netlab.backends.netns import NetnsLab
+from netlab.checks import Banner, Check, Hftp, Tcp
 from netlab.errors import BackendUnavailableError
 from netlab.facts import Facts, Listener, Resolution, RouteEntry, Rule, read_facts
 from netlab.model import Host, Link, NameEntry, Network, Outcome, Route, Topology, Verdict
-from netlab.probes import Check, Icmp, Probe, ProbeResult, judge, probe_request, read_probe_results
+from netlab.probes import Icmp, Probe, ProbeResult, judge, probe_request, read_probe_results
 from netlab.session import AgentSession
 from tests.requirements import unavailable
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from netlab.model import Observation
 
 NONCE = "0f1e2d3c4b5a"
-HFTP = Check("hftp", "netlab-nonce", NONCE)
+HFTP = Hftp("netlab-nonce", NONCE)
 PORT = 19500
 
 LOOPBACK_NAMES = (
@@ -579,12 +580,12 @@ def test_a_reset_at_once_is_never_taken_for_a_refusal(peer: AgentSession, strang
 @pytest.mark.parametrize(
     ("stranger", "check", "verdict"),
     [
-        ("greet", Check("banner", expect="SSH-2.0"), Verdict.OPEN),
-        ("greet", Check("banner", expect="ESMTP"), Verdict.WRONG_SERVICE),
-        ("number", Check("banner", expect="ESMTP"), Verdict.OPEN),
-        ("silent", Check("banner", expect="SSH"), Verdict.ACCEPTED),
-        ("close", Check("banner", expect="SSH"), Verdict.ACCEPTED),
-        ("silent", Check("tcp"), Verdict.OPEN),
+        ("greet", Banner("SSH-2.0"), Verdict.OPEN),
+        ("greet", Banner("ESMTP"), Verdict.WRONG_SERVICE),
+        ("number", Banner("ESMTP"), Verdict.OPEN),
+        ("silent", Banner("SSH"), Verdict.ACCEPTED),
+        ("close", Banner("SSH"), Verdict.ACCEPTED),
+        ("silent", Tcp(), Verdict.OPEN),
     ],
 )
 def test_other_checks(
@@ -631,7 +632,7 @@ def test_a_connection_with_itself_is_no_answer(scratch_lab: Lab) -> None:
         )
         with closing(channel):
             assert channel.readline(10) == b"ready\n"
-        probes = [Probe(str(number), "127.0.0.1", 40000, Check("tcp")) for number in range(8)]
+        probes = [Probe(str(number), "127.0.0.1", 40000, Tcp()) for number in range(8)]
         outcomes = {judge(dial(session, probe)[probe.id]).outcome for probe in probes}
     assert outcomes == {Outcome(Verdict.REFUSED)}
 

@@ -19,7 +19,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def test_the_experiment_of_the_guide_runs_and_comes_out_as_predicted(tmp_path: Path) -> None:
     page = (DOCS / "experiments.md").read_text(encoding="utf-8")
-    (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    text, *_ = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     file = tmp_path / "two-addresses.yaml"
     file.write_text(text, encoding="utf-8")
     draft = load(str(file))

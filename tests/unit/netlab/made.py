@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_interface, ip_network
 
+from netlab.checks import Hftp
 from netlab.experiments.plan import SERVER, Experiment, Headline, Service, Vantage
 from netlab.facts import Facts, Interface, Listener, Resolution, RouteEntry, Rule
 from netlab.matrix import Matrix
@@ -161,7 +162,7 @@ def matrix(**changed: Outcome | None) -> Matrix:
         name="made-by-hand",
         title="What differs?",
         topology=Topology((Network("lan"),), (*hosts, Host("peer", ()))),
-        service=Service(PORT, "hftp"),
+        service=Service(PORT, Hftp()),
         binds=BINDS,
         vantages=tuple(Vantage(name, dialled) for name, dialled in targets.items()),
         headline=Headline(

@@ -29,7 +29,11 @@ EDITS = [
         "prot: 19500",
         "x.yaml:56: service.prot: unknown key (did you mean 'port'?); allowed here: command, options, port, check",
     ),
-    ("check: hftp", "check: ftp", "x.yaml:57: service.check: expected 'hftp' or 'tcp'; got 'ftp'"),
+    (
+        "check: hftp",
+        "check: ftp",
+        "x.yaml:57: service.check: expected hftp, tcp, http, tls, or a mapping such as {http: {path: /health}}; got 'ftp' (did you mean 'hftp'?)",
+    ),
     (
         "address: 127.0.0.1}",
         "adress: 127.0.0.1}",

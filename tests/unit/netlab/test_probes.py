@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from netlab.checks import Hftp
 from netlab.errors import AgentError
 from netlab.model import Outcome, Verdict
 from netlab.probes import (
     Attempt,
-    Check,
     CheckResult,
     Icmp,
     Probe,
@@ -64,7 +64,7 @@ ANSWER = {
 
 
 def test_a_request_says_everything_that_the_agent_needs() -> None:
-    probe = Probe("any/lan-ipv4", "198.18.1.11", 19500, Check("hftp", "netlab-nonce", "0f1e"))
+    probe = Probe("any/lan-ipv4", "198.18.1.11", 19500, Hftp("netlab-nonce", "0f1e"))
     assert probe_request([probe], 3) == {
         "probes": [
             {

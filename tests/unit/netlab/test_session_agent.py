@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netlab import agent
+from netlab.checks import Dns, Http, SendExpect, Tls, request
+from tests.certificates import Authority
 
 EXPECTED = "0f1e2d3c4b5a"
 SLICE = binascii.b2a_base64(EXPECTED.encode())[:-1]
@@ -20,7 +24,14 @@ CHECKS: tuple[dict[str, Any], ...] = (
     {"kind": "hftp", "file": "netlab-nonce", "expect": EXPECTED},
     {"kind": "banner", "expect": EXPECTED},
     {"kind": "tcp"},
+    request(SendExpect(b"PING\r\n", b"PONG"), "server", 6379),
+    request(Http(body="text"), "server", 80),
+    request(Tls(), "server", 443),
+    request(Dns("www.example.test"), "server", 53),
 )
+CERTIFICATE = x509.load_pem_x509_certificate(
+    Authority("ours").sign("www.example.test", "198.18.1.11", "2001:db8::1").encode()
+).public_bytes(serialization.Encoding.DER)
 
 
 def check(wanted: dict[str, Any], answers: bytes) -> dict[str, str]:
@@ -44,6 +55,12 @@ def briefly() -> Iterator[None]:
 @given(st.sampled_from(CHECKS), st.binary(max_size=200))
 @example(CHECKS[0], b"0 OK\r\n" * 4)
 @example(CHECKS[0], b"9" * 5000 + b"\r\n")
+@example(CHECKS[4], b"HTTP/1.1 200 OK\r\n\r\n")
+@example(CHECKS[4], b"HTTP/1.1 200 OK\r\nContent-Length: 1_0\r\n\r\n")
+@example(CHECKS[4], b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n")
+@example(CHECKS[4], b"HTTP/1.1 301 \x1b[2J\r\nLocation: \x1b[2J\r\n\r\n")
+@example(CHECKS[5], b"\x16\x03\x03\x00\x05hello")
+@example(CHECKS[6], b"\x00\x05hello")
 def test_whatever_a_server_says_there_is_a_finding_in_one_printable_line(
     wanted: dict[str, Any], answers: bytes
 ) -> None:
@@ -51,6 +68,93 @@ def test_whatever_a_server_says_there_is_a_finding_in_one_printable_line(
     assert finding["result"] in ("right", "wrong", "reset", "closed", "silent")
     assert finding["text"].isprintable()
     assert len(finding["text"]) < 400
+
+
+@settings(max_examples=500)
+@given(st.binary(max_size=300))
+@example(b"\x30\xff" + b"\xff" * 127)
+def test_what_is_no_certificate_is_not_taken_for_one(der: bytes) -> None:
+    with pytest.raises(agent.FindingError, match="a certificate that can't be read"):
+        agent.decode_certificate(der)
+
+
+@settings(max_examples=500)
+@given(st.integers(min_value=0, max_value=len(CERTIFICATE) - 1), st.integers(min_value=0, max_value=255))
+def test_a_spoilt_certificate_is_read_or_refused(position: int, byte: int) -> None:
+    spoilt = bytearray(CERTIFICATE)
+    spoilt[position] = byte
+    try:
+        names, begins, ends = agent.decode_certificate(bytes(spoilt))
+    except agent.FindingError as finding:
+        assert finding.result == "wrong"
+    else:
+        assert all(name.isprintable() for name in names)
+        assert (begins + ends).isdigit()
+        assert len(begins) == len(ends) == 14
+
+
+def test_a_certificates_names_and_dates_are_read_as_others_read_them() -> None:
+    known = x509.load_der_x509_certificate(CERTIFICATE)
+    dates = (known.not_valid_before_utc, known.not_valid_after_utc)
+    names, *found = agent.decode_certificate(CERTIFICATE)
+    assert names == ["www.example.test", "198.18.1.11", "2001:db8::1"]
+    assert found == [date.strftime("%Y%m%d%H%M%S") for date in dates]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "covered"),
+    [
+        ("example.test", "EXAMPLE.test.", True),
+        ("*.example.test", "www.example.test", True),
+        ("*.example.test", "example.test", False),
+        ("*.example.test", "a.b.example.test", False),
+        ("*.test", "example.test", False),
+        ("*", "example", False),
+        ("w*.example.test", "www.example.test", False),
+        ("2001:db8::1", "2001:DB8:0::1", True),
+        ("*.0.0.1", "127.0.0.1", False),
+        ("198.18.1.1", "198.18.1.11", False),
+    ],
+)
+def test_a_certificates_name_stands_for_names_as_rfc_9525_says(
+    pattern: str, name: str, covered: bool
+) -> None:
+    assert agent.covers(pattern, name) is covered
+
+
+DNS = {"name": "www.example.test", "type": "A", "answer": ""}
+
+
+@settings(max_examples=500)
+@given(st.sampled_from([*agent.DNS_TYPES]), st.integers(0, 3), st.binary(max_size=200))
+@example("CNAME", 1, b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x00\x00\x02\xc0\x2c")  # a name that is itself
+@example("TXT", 1, b"\x00\x00\x10\x00\x01\x00\x00\x00\x00\x00\x02\xffx")
+def test_whatever_a_dns_server_says_there_is_a_finding(kind: str, count: int, records: bytes) -> None:
+    wanted = {**DNS, "type": kind}
+    query = agent.dns_query(wanted)
+    answer = query[:2] + b"\x80\x00\x00\x01" + bytes([0, count]) + query[8:] + records
+    try:
+        text = agent.dns_finding(query, answer, wanted)
+    except agent.FindingError as finding:
+        assert finding.result == "wrong"
+        text = finding.text
+    assert text.isprintable()
+    assert len(text) < 400
+
+
+def test_an_answer_to_another_question_is_none() -> None:
+    query = agent.dns_query(DNS)
+    record = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04\xc6\x12\x01\x0b"
+    answer = query[:2] + b"\x80\x00\x00\x01\x00\x01" + query[8:] + record
+    assert agent.dns_finding(query, answer, DNS) == "DNS has 198.18.1.11 for A www.example.test"
+    others = [
+        bytes([answer[0] ^ 1]) + answer[1:],  # another number
+        answer[:2] + b"\x00" + answer[3:],  # a question itself
+        answer.replace(b"www", b"ww2"),
+    ]
+    for other in others:
+        with pytest.raises(agent.FindingError, match="no DNS answer to A www"):
+            agent.dns_finding(query, other, DNS)
 
 
 def test_the_right_answers_are_right() -> None:
