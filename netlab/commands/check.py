@@ -86,6 +86,7 @@ def _record(file: str, checked: Checked) -> ExitCode:
     Raises:
         NetlabError: it can't be written.
     """
+    from netlab.expectations.checkfile import read
     from netlab.expectations.recording import with_recorded
     from netlab.textfile import read_text
 
@@ -94,6 +95,8 @@ def _record(file: str, checked: Checked) -> ExitCode:
         return ExitCode.NOT_MEASURED
     if not checked.matrix.cells:
         raise NetlabError(f"{file}: there is nothing to record")
-    write(file, with_recorded(read_text(Path(file), "check"), checked))
+    text = with_recorded(read_text(Path(file), "check"), checked)
+    read(file, text, Path(file).parent)
+    write(file, text)
     click.echo(f"{file}: expects what is now", err=True)
     return ExitCode.OK

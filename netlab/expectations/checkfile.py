@@ -126,12 +126,13 @@ class CheckFile:
         """What is expected, the general rules first."""
         return tuple(
             Rule(
-                Expectation(rule.wants, self.file.name, self.file.line(("expect", index))),
-                binds=_tuple(rule.of.bind),
-                vantages=_tuple(rule.of.from_),
-                targets=_tuple(rule.of.to),
+                Expectation(wants, self.file.name, self.file.line(("expect", index))),
+                binds=_tuple(of.bind),
+                vantages=_tuple(of.from_),
+                targets=_tuple(of.to),
             )
             for index, rule in enumerate(self.said.expect)
+            for wants, of in rule.items()
         )
 
     # --- Worked out for a lab -------------------------------------------------------------------------------
@@ -239,9 +240,24 @@ def load(path: Path) -> CheckFile:
         FileError: it, or the lab that it names, says something that can't be followed.
         NetlabError: it can't be read.
     """
-    file = parse(str(path), read_text(path, "check"), CheckError)
+    return read(str(path), read_text(path, "check"), path.parent)
+
+
+def read(name: str, text: str, folder: Path) -> CheckFile:
+    """Read a `netlab.yaml`'s text.
+
+    Args:
+        name: what the user calls the file.
+        text: YAML 1.2.
+        folder: what the files that it names are relative to.
+
+    Raises:
+        FileError: it, or the lab that it names, says something that can't be followed.
+        NetlabError: a file that it names can't be read.
+    """
+    file = parse(name, text, CheckError)
     said = file.validate(CheckFileSection, _WHOLE)
-    lab = choose_lab(file, said.lab, path.parent)
+    lab = choose_lab(file, said.lab, folder)
     groups = _groups_of(lab) | {name: tuple(members) for name, members in said.groups.items()}
     check_file = CheckFile(file, said, lab, groups, folder=path.parent)
     _check_startable(check_file)

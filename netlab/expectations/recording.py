@@ -15,6 +15,7 @@ from netlab.model import Cell
 
 # A line that is wrapped would be another line in the next error.
 _WIDTH = 4096
+_KEY = "expect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +36,29 @@ def with_recorded(text: str, checked: Checked) -> str:
         checked: what came of it; every cell was measured.
     """
     yaml = YAML(typ="rt")
-    yaml.version = "1.2"
-    yaml.preserve_quotes = True
     yaml.width = _WIDTH
     yaml.indent(mapping=2, sequence=4, offset=2)
     tree = yaml.load(text)
-    tree["expect"] = _written(checked.matrix.cells)
+    expect = CommentedMap({_KEY: _written(checked.matrix.cells)})
+    if tree.fa.flow_style():  # the whole file is in braces
+        tree.update(expect)
+        expect, text = tree, ""
     out = io.StringIO()
-    yaml.dump(tree, out)
-    return out.getvalue().removeprefix("%YAML 1.2\n---\n")
+    yaml.dump(expect, out)
+    lines = [f"{line}\n" for line in text.splitlines()]
+    start, end = _place(tree, lines)
+    return "".join(lines[:start]) + out.getvalue() + "".join(lines[end:])
+
+
+def _place(tree: CommentedMap, lines: Sequence[str]) -> tuple[int, int]:
+    """Return the lines that the rules take up, without the comments after them; the end if there are none."""
+    if _KEY not in tree:
+        return len(lines), len(lines)
+    start = tree.lc.key(_KEY)[0]
+    end = min((tree.lc.key(key)[0] for key in tree if tree.lc.key(key)[0] > start), default=len(lines))
+    while end > start + 1 and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
+        end -= 1
+    return start, end
 
 
 def _written(cells: Sequence[Cell]) -> CommentedSeq:

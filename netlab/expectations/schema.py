@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from netlab.expectations.rules import WANTED
@@ -98,28 +98,33 @@ class SelectorSection(Section):
     @model_validator(mode="before")
     @classmethod
     def _vantages_alone(cls, value: Any) -> Any:
-        return {"from": value} if isinstance(value, (str, list)) else value
+        return {"from": value} if isinstance(value, (str, list)) else value or {}
 
 
-class RuleSection(Section):
-    """What is expected, and of which cells: a mapping with one key, such as `allow: peer`."""
+def _everything(value: Any) -> Any:
+    return {value: "*"} if isinstance(value, str) else value
 
-    wants: str
-    of: SelectorSection
 
-    @model_validator(mode="before")
-    @classmethod
-    def _one_key(cls, value: Any) -> Any:
-        if isinstance(value, str):  # `- deny`: of everything
-            value = {value: "*"}
-        if not isinstance(value, dict) or len(value) != 1:
-            raise PydanticCustomError("rule", "a rule is one key and what it is about, such as `allow: peer`")
-        ((wants, of),) = value.items()
-        if not isinstance(wants, str) or not WANTED.fullmatch(wants):
-            there = ", ".join(["allow", "deny", *Verdict])
-            problem = "no expectation is called {wants}: there is {there}"
-            raise PydanticCustomError("rule", problem, {"wants": repr(wants)[:60], "there": there})
-        return {"wants": wants, "of": of}
+def _check_wanted(wants: str) -> str:
+    if not WANTED.fullmatch(wants):
+        there = ", ".join(["allow", "deny", *Verdict])
+        problem = "no expectation is called {wants}: there is {there}"
+        raise PydanticCustomError("wanted", problem, {"wants": repr(wants)[:60], "there": there})
+    return wants
+
+
+def _check_alone(rule: dict[str, SelectorSection]) -> dict[str, SelectorSection]:
+    if len(rule) != 1:
+        raise PydanticCustomError("rule", "a rule is one key and what it is about, such as `allow: peer`")
+    return rule
+
+
+# A rule: what is expected, and of which cells: `allow: peer`. The word alone, `deny`, is about all of them.
+RuleSection = Annotated[
+    dict[Annotated[str, AfterValidator(_check_wanted)], SelectorSection],
+    BeforeValidator(_everything),
+    AfterValidator(_check_alone),
+]
 
 
 class CheckFileSection(Section):
