@@ -25,6 +25,7 @@ from netlab.probes import ServiceStart, read_service_start, service_failure
 # What a service needs at most until it listens; a loaded laboratory machine starts Python in about a second.
 SERVICE_TIMEOUT_S = 10.0
 
+_PAUSE_S = 0.2  # between two looks at whether it listens
 _NONCE_FILE = "netlab-nonce"
 
 Services = Mapping[str, ServiceStart | AgentError]
@@ -93,11 +94,31 @@ def _round(
     nonces = {bind.name: secrets.token_hex(16) for bind in experiment.binds}
     questions = _questions(experiment, nonces)
     services = _start_services(experiment, lab, agents, nonces, progress)
-    facts = read_all_facts(agents, _names(lab, questions), progress)
+    facts = _facts_of_running(experiment, lab, agents, _names(lab, questions), progress)
     view = View(facts, lab.topology, lab.engine, lab.complete)
     cells = measure(agents, view, questions, experiment.patience_s, progress)
     judged = (_with_service(cell, services[cell.bind.host]) for cell in cells)
     return {question.dial: cell for question, cell in zip(questions, judged, strict=True)}, facts
+
+
+def _facts_of_running(
+    experiment: Experiment,
+    lab: Lab,
+    agents: Agents,
+    names: Mapping[str, set[str]],
+    progress: Progress,
+) -> dict[str, Facts]:
+    """Read the facts once the services listen: those that came up with the lab may need a moment yet."""
+    deadline = time.monotonic() + SERVICE_TIMEOUT_S
+    while True:
+        facts = read_all_facts(agents, names, progress)
+        missing = isinstance(lab, ServingLab) and any(
+            all(listener.port != experiment.service_of(bind).port for listener in facts[bind.host].listeners)
+            for bind in experiment.binds
+        )
+        if not missing or time.monotonic() > deadline:
+            return facts
+        time.sleep(_PAUSE_S)
 
 
 def _questions(experiment: Experiment, nonces: Mapping[str, str]) -> list[Question]:
