@@ -259,7 +259,7 @@ def read(name: str, text: str, folder: Path) -> CheckFile:
     said = file.validate(CheckFileSection, _WHOLE)
     lab = choose_lab(file, said.lab, folder)
     groups = _groups_of(lab) | {name: tuple(members) for name, members in said.groups.items()}
-    check_file = CheckFile(file, said, lab, groups, folder=path.parent)
+    check_file = CheckFile(file, said, lab, groups, folder=folder)
     _check_startable(check_file)
     if check_file.topology is not None:
         check_file.on(check_file.topology)  # what is wrong with it shows before anything is brought up

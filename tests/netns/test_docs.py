@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from netlab.backends.netns import NetnsLab
-from netlab.errors import BackendUnavailableError
+from netlab.errors import BackendUnavailableError, ExitCode
 from netlab.experiments import load
 from netlab.model import Verdict
 from netlab.run import run
@@ -45,3 +48,27 @@ def test_every_link_within_the_project_leads_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", file.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (file.parent / target).exists(), f"{page} links to {target}"
+
+
+def test_the_check_of_the_guide_ends_as_the_guide_shows_it(tmp_path: Path) -> None:
+    page = (DOCS / "netlab-yaml.md").read_text(encoding="utf-8")
+    (tmp_path / "netlab.yaml").write_text(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
+    ended = subprocess.run(
+        [sys.executable, "-m", "netlab", "check"],
+        cwd=tmp_path,
+        env={**os.environ, "COLUMNS": "100", "PYTHONUTF8": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if ended.returncode == ExitCode.UNAVAILABLE:
+        unavailable("netns", ended.stderr)
+    assert ended.returncode == ExitCode.DISAGREES, ended.stderr
+    shown = page.split("$ netlab check\n")[1].split("```")[0]
+    assert _steady(ended.stdout) == _steady(shown)
+
+
+def _steady(screen: str) -> str:
+    """Leave out what differs from run to run: the kernel, ports, times."""
+    screen = re.sub(r"Linux \S+:", "Linux:", screen)
+    return re.sub(r"\.101:\d+ ->|[0-9.]+ m?s\b", "", screen)
