@@ -96,8 +96,8 @@ def is_days(value: Any) -> bool:
 
 
 def is_argv(value: Any) -> bool:
-    """Whether it is a program and its arguments."""
-    return is_texts(value) and bool(value)
+    """Whether it is a program and its arguments, which may be empty."""
+    return isinstance(value, list) and is_text(value[0] if value else None) and all(map(is_string, value))
 
 
 def is_port(value: Any) -> bool:

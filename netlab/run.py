@@ -156,7 +156,7 @@ def _start_services(
         program = lab.hftp(bind.host)
         requests[bind.host] = {
             "argv": service.argv(bind, lab.python(bind.host), program.argv),
-            "files": {**service.contents(bind), _NONCE_FILE: nonces[bind.name]},
+            "files": {**service.contents(bind, nonces[bind.name]), _NONCE_FILE: nonces[bind.name]},
             "tools": {name: base64.b64encode(content).decode() for name, content in program.tools.items()},
             "port": service.port,
             "timeout_s": SERVICE_TIMEOUT_S,

@@ -41,7 +41,7 @@ class CheckedServiceSection(Section):
     Attributes:
         command: what starts it, with `{address}`, `{endpoint}`, `{port}`, `{device}`, `{data}` filled in;
             without one it runs already.
-        files: what is put into `{data}` before it starts, by name, with the same filled in.
+        files: what is put into `{data}` before it starts, by name, with the same and `{nonce}` filled in.
         port: the port that it listens on.
         check: how its answer is recognised.
     """

@@ -25,7 +25,7 @@ class Service:
             to be filled in; empty where the service runs already.
         v6only: arguments added for a bind that is IPv6 only.
         device: arguments added for a bind to a device, with `{device}` to be filled in.
-        files: what is put into `{data}`, by name, with the same to be filled in.
+        files: what is put into `{data}`, by name, with the same and `{nonce}` to be filled in.
     """
 
     port: int
@@ -52,9 +52,15 @@ class Service:
         words = [word for argument in template for word in (hftp if argument == "{hftp}" else (argument,))]
         return [_fill(word, known) for word in words]
 
-    def contents(self, bind: Bind) -> dict[str, str]:
-        """Return the files for a bind; `{data}` stays, as in `argv`."""
-        return {name: _fill(text, self._known(bind)) for name, text in self.files.items()}
+    def contents(self, bind: Bind, nonce: str) -> dict[str, str]:
+        """Return the files for a bind; `{data}` stays, as in `argv`.
+
+        Args:
+            bind: where to listen.
+            nonce: the run's, for a service that says what stands in its configuration; `{nonce}` there.
+        """
+        known = {**self._known(bind), "nonce": nonce}
+        return {name: _fill(text, known) for name, text in self.files.items()}
 
     def _known(self, bind: Bind) -> dict[str, str]:
         address = bind.address if bind.told is None else bind.told

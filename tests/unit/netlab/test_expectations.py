@@ -56,14 +56,14 @@ def test_every_bind_has_a_host_of_its_own_whatever_it_is_called() -> None:
 
 
 def test_a_service_is_told_an_address_in_its_own_words() -> None:
-    text = "service: {command: [serve, '{address}', '{endpoint}'], port: 80, files: {conf: 'on {endpoint} {x} in {data}'}}\n"
+    text = "service: {command: [serve, '{address}', '{endpoint}'], port: 80, files: {conf: 'on {endpoint} {x} in {data}: {nonce}'}}\n"
     file = check_file(text + 'binds: {star: {address: "::", as: "*"}, six: {address: "::"}}\n')
     assert file.topology is not None
     experiment = file.on(file.topology)
     star, six = experiment.binds
     assert experiment.service_of(star).argv(star, "python3", ()) == ["serve", "*", "*:80"]
     assert experiment.service_of(six).argv(six, "python3", ()) == ["serve", "::", "[::]:80"]
-    assert experiment.service_of(six).contents(six) == {"conf": "on [::]:80 {x} in {data}"}
+    assert experiment.service_of(six).contents(six, "42") == {"conf": "on [::]:80 {x} in {data}: 42"}
 
 
 def test_a_bind_may_have_a_command_and_a_port_of_its_own_and_no_address() -> None:

@@ -179,3 +179,11 @@ def test_attributes_of_any_form_come_to_an_end(body: bytes, offset: int) -> None
     for kind, value in agent.attributes(body, offset).items():
         assert 0 <= kind <= agent.ATTRIBUTE_TYPE_MASK
         assert len(value) <= len(body)
+
+
+@pytest.mark.parametrize(
+    ("argv", "valid"),
+    [(["redis-server", "--save", ""], True), (["x"], True), ([], False), ([""], False), (["x", "\0"], False)],
+)
+def test_a_programs_arguments_may_be_empty_but_not_its_name(argv: list[str], valid: bool) -> None:
+    assert agent.is_argv(argv) is valid
