@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from netlab.errors import FileError, NetlabError
+from netlab.errors import FileError, LabError, NetlabError
 from netlab.expectations.columns import usual_vantages
 from netlab.expectations.labs import ComposeFileLab, InventoryLab, LabChoice, MadeLab, choose_lab
 from netlab.expectations.rules import Expectation, Rule, Surroundings, expectation_of, is_about
@@ -145,6 +145,10 @@ class CheckFile:
             for name, section in self.said.binds.items()
             if self.hosts[name] not in gone
         )
+        if not binds:
+            raise LabError(
+                f"{self.name}: none of the machines that serve can be used: {', '.join(sorted(gone))}"
+            )
         own = {name: self._service(name, section) for name, section in self.said.binds.items()}
         return Experiment(
             name=self.name,
@@ -196,7 +200,9 @@ class CheckFile:
         ports: dict[str, list[int]] = {bind.host: [] for bind in binds}
         for bind in binds:
             ports[bind.host].append(own[bind.name].port)
-        usual = {v.name: v for v in usual_vantages(topology, self._dialling(topology), ports, engine)}
+        by_name = not isinstance(self.lab, InventoryLab)
+        everybody = usual_vantages(topology, self._dialling(topology), ports, engine, by_name=by_name)
+        usual = {vantage.name: vantage for vantage in everybody}
         if self.said.vantages is None:
             return tuple(usual.values())
         vantages = []
@@ -204,7 +210,12 @@ class CheckFile:
             if name in self._gone(topology):
                 continue
             check_known(self.file, ("vantages", name), "vantage", name, {SERVER, *self._dialling(topology)})
-            vantages.append(usual[name] if columns is None else expansion.vantage(name, columns, binds))
+            if columns is not None:
+                vantages.append(expansion.vantage(name, columns, binds))
+            elif name in usual:
+                vantages.append(usual[name])
+            else:
+                raise self.file.error(("vantages", name), "it is the server's own host: call it server")
         return tuple(vantages)
 
     def _dialling(self, topology: Topology) -> list[str]:

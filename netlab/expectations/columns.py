@@ -18,6 +18,8 @@ def usual_vantages(
     dialling: Iterable[str],
     ports: Mapping[str, Sequence[int]],
     engine: Engine | None = None,
+    *,
+    by_name: bool = True,
 ) -> tuple[Vantage, ...]:
     """Return the server's own host and other ones, each with all that it can dial.
 
@@ -26,14 +28,18 @@ def usual_vantages(
         dialling: the names of the others.
         ports: of the services under test, by the names of their hosts.
         engine: what a container engine adds to the lab: its machine dials the published ports, too.
+        by_name: whether the hosts know each other by name; an inventory's names are for its reader only.
     """
     hosts = {name: topology.host(name) for name in ports}
     vantages = [Vantage(SERVER, {name: tuple(_from_itself(host)) for name, host in hosts.items()})]
     for vantage in dialling:
-        targets = {
-            name: tuple(_from_outside(host, ports[name], vantage, engine)) if vantage != name else ()
-            for name, host in hosts.items()
-        }
+        targets = {}
+        for name, host in hosts.items():
+            # The engine's resolver knows its containers; its machine does not ask it.
+            knows = by_name and (engine is None or engine.host not in (vantage, name))
+            named = (Target("name", name),) if knows else ()
+            outside = (*named, *_addresses(host), *_published(host, ports[name], vantage, engine))
+            targets[name] = outside if vantage != name else ()
         if any(targets.values()):
             vantages.append(Vantage(vantage, targets))
     return tuple(vantages)
@@ -45,13 +51,7 @@ def _from_itself(server: Host) -> Iterator[Target]:
     yield from _addresses(server)
 
 
-def _from_outside(
-    server: Host, ports: Sequence[int], vantage: str, engine: Engine | None
-) -> Iterator[Target]:
-    at_engine = engine is not None and engine.host in (vantage, server.name)
-    if not at_engine:  # the engine's resolver knows its containers, and its machine does not ask it
-        yield Target("name", server.name)
-    yield from _addresses(server)
+def _published(server: Host, ports: Sequence[int], vantage: str, engine: Engine | None) -> Iterator[Target]:
     if engine is not None and vantage == engine.host:
         for publication in engine.publications:
             if publication.host == server.name and publication.inside in ports:
