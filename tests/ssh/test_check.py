@@ -18,8 +18,7 @@ vantages: [peer, remote, controller]
 groups: {near: [peer, controller]}
 expect:
   - deny
-  - allow: {bind: any, from: "group:near", to: "198.18.1.*-ipv4"}
-  - allow: {bind: any, from: remote, to: "network:198.18.1.0/24"}
+  - allow: {bind: any, from: ["group:near", remote], to: "198.18.1.*-ipv4"}
   - allow: {bind: any, from: peer, to: "198.18.2.*-ipv4"}  # by its route to there: the weak host model
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlab.expectations.checkfile import read
@@ -54,6 +54,7 @@ def matrix(outcomes: list[Outcome]) -> Matrix:
     return Matrix(CHECK.on(CHECK.topology), "netns", {}, cells, 0.0)
 
 
+@settings(deadline=None)  # how long it takes says nothing here
 @given(st.lists(OUTCOMES, min_size=len(DIALS), max_size=len(DIALS)), st.data())
 def test_what_is_recorded_is_met_and_nothing_else_is(outcomes: list[Outcome], data: st.DataObject) -> None:
     seen = matrix(outcomes)
