@@ -21,6 +21,7 @@ from netlab.commands.hosts import hosts
 from netlab.commands.leftovers import down, list_runs
 from netlab.commands.run import run
 from netlab.commands.scan import scan
+from netlab.commands.shell import shell
 from netlab.commands.why import why
 from netlab.deploy.command import deploy, logs, rollback, status, undeploy
 from netlab.errors import ExitCode, NetlabError
@@ -81,5 +82,5 @@ def commands() -> None:
 
 _ON_MACHINES = (deploy, status, logs, rollback, undeploy)
 
-for command in (run, check, scan, why, hosts, *_ON_MACHINES, list_runs, down, doctor, clients):
+for command in (run, check, scan, why, hosts, *_ON_MACHINES, shell, list_runs, down, doctor, clients):
     commands.add_command(command)

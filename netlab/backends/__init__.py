@@ -7,6 +7,7 @@ Everything else (agent, predictor, matrix, reports) is the same over all of them
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast, runtime_checkable
@@ -129,6 +130,54 @@ BACKENDS = {
     "netns": "netlab.backends.netns:NetnsLab",
     "compose": "netlab.backends.compose:ComposeLab",
 }
+
+
+class RunningLab(Protocol):
+    """A lab of this user's that a process of netlab, this one or another, has up."""
+
+    @property
+    def backend(self) -> str:
+        """The kind of lab."""
+
+    @property
+    def id(self) -> str:
+        """What `--lab` calls it."""
+
+    @property
+    def owner(self) -> int:
+        """The process that has it up."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names of the hosts that can be entered."""
+
+    def enter(self, host: str, argv: Sequence[str]) -> int:
+        """Run a program on a host, in this terminal, and return its exit code.
+
+        Args:
+            host: one of `hosts`.
+            argv: the program and its arguments; empty for a shell.
+
+        Raises:
+            LabError: the lab or the host is gone, or can't be entered.
+        """
+
+
+# name -> "module:function": those labs of this user that are up.
+RUNNING = {
+    "netns": "netlab.backends.netns.running:running_labs",
+    "compose": "netlab.backends.compose.running:running_labs",
+}
+
+
+def running_labs(*names: str) -> list[RunningLab]:
+    """Return this user's labs that are up, of some backends or of all; one that isn't there has none."""
+    labs: list[RunningLab] = []
+    for name in names or RUNNING:
+        if name in RUNNING:
+            with suppress(BackendUnavailableError):
+                labs += load_attribute(name, RUNNING[name])()
+    return labs
 
 
 # Lets netlab choose: containers where an engine and the images are there, else network namespaces.

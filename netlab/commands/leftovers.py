@@ -1,4 +1,4 @@
-"""The commands `netlab ls` and `netlab down`: what killed runs left on the container engine."""
+"""The commands `netlab ls` and `netlab down`: labs that are up, and what killed runs left on the engine."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from typing import Any
 
 import click
 
-from netlab.errors import ExitCode, NetlabError
+from netlab.errors import BackendUnavailableError, ExitCode, NetlabError
 
 
 @click.command("ls")
 def list_runs() -> ExitCode:
-    """List what runs of netlab have on the container engine, also those that were killed."""
-    with _of_engine("engine:find_engine")() as engine:
-        leftovers = _of_engine("leftovers:find_leftovers")(engine)
-    for left in leftovers:
-        click.echo(str(left))
-    if not leftovers:
-        click.echo("no run of netlab has anything on the engine", err=True)
+    """List the labs that are up, and what runs of netlab have on the container engine, also killed ones."""
+    found = [str(lab) for lab in _netns_labs()]
+    try:
+        with _of_engine("engine:find_engine")() as engine:
+            found += [str(left) for left in _of_engine("leftovers:find_leftovers")(engine)]
+    except BackendUnavailableError as error:
+        click.echo(f"no container engine was asked: {error.why}", err=True)
+    for line in found:
+        click.echo(line)
+    if not found:
+        click.echo("no lab is up, and no run of netlab left anything", err=True)
     return ExitCode.OK
 
 
@@ -25,6 +29,16 @@ def list_runs() -> ExitCode:
 @click.argument("runs", nargs=-1, metavar="[RUN]...")
 def down(runs: tuple[str, ...]) -> ExitCode:
     """Remove what killed runs left on the container engine; or the RUNs that are named, running or not."""
+    labs = {lab.id: lab for lab in _netns_labs()}
+    for run in runs:
+        if run in labs:
+            labs[run].end()
+            click.echo(f"{run}: removed")
+    others = tuple(run for run in runs if run not in labs)
+    return _remove_from_engine(others) if others or not runs else ExitCode.OK
+
+
+def _remove_from_engine(runs: tuple[str, ...]) -> ExitCode:
     with _of_engine("engine:find_engine")() as engine:
         leftovers = _of_engine("leftovers:find_leftovers")(engine)
         unknown = set(runs) - {left.run for left in leftovers}
@@ -37,6 +51,13 @@ def down(runs: tuple[str, ...]) -> ExitCode:
     if not chosen:
         click.echo("nothing was left behind", err=True)
     return ExitCode.OK
+
+
+def _netns_labs() -> list[Any]:
+    from netlab.backends import load_attribute
+
+    labs: list[Any] = load_attribute("netns", "netlab.backends.netns.running:running_labs")()
+    return labs
 
 
 def _of_engine(place: str) -> Any:

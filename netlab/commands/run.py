@@ -16,6 +16,7 @@ from netlab.commands.console import (
     progress_bar,
     write,
 )
+from netlab.commands.keeping import keep_options, keeper
 from netlab.commands.labs import inventory_options, machines, tell_failures
 from netlab.errors import ExitCode
 
@@ -44,6 +45,7 @@ _PICTURE_COLUMNS = 100
 @click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON; - is standard output.")
 @click.option("--html", "html_file", metavar="FILE", help="Write a page that explains every cell.")
 @click.option("--svg", "svg_file", metavar="FILE", help="Write the screen as a picture.")
+@keep_options
 def run(
     experiment: str,
     backend: str,
@@ -55,6 +57,8 @@ def run(
     json_file: str | None,
     html_file: str | None,
     svg_file: str | None,
+    keep_on_fail: bool,
+    keep_for: float | None,
 ) -> ExitCode:
     """Run an EXPERIMENT: predict every cell of its matrix, dial, compare.
 
@@ -75,6 +79,7 @@ def run(
     for option, file in files.items():
         check_writable(file, option)
     talk = only_one_to_output(files)
+    kept = keeper(keep_on_fail, keep_for)
     selection = Selection(*((name,) for name in explain)) if explain else Selection(binds, vantages)
     draft: Draft | MachinesDraft
     with progress_bar() as progress:
@@ -82,15 +87,22 @@ def run(
             backend, lab, draft = _on_machines(inventory, accept_new, progress)
         else:
             backend, lab, draft = _in_a_lab(experiment, backend)
-        matrix = run_experiment(draft.only(selection), backend, lab, progress)
-    tell_failures(lab)
-    _show(matrix, explain=bool(explain), talk=talk)
-    if json_file is not None:
-        _write_json(matrix, json_file)
-    if html_file is not None:
-        _write_html(matrix, html_file)
-    if svg_file is not None:
-        _write_svg(matrix, svg_file)
+
+        def tell(lab: Lab, matrix: Matrix) -> None:
+            progress.hide()
+            tell_failures(lab)
+            _show(matrix, explain=bool(explain), talk=talk)
+            for file, write_it in _WRITERS.items():
+                if (name := files[file]) is not None:
+                    write_it(matrix, name)
+            if kept is not None and _code(lab, matrix):
+                kept.keep(matrix)
+
+        matrix = run_experiment(draft.only(selection), backend, lab, progress, tell)
+    return _code(lab, matrix)
+
+
+def _code(lab: Lab, matrix: Matrix) -> ExitCode:
     return matrix.exit_code or (ExitCode.NOT_MEASURED if getattr(lab, "failures", None) else ExitCode.OK)
 
 
@@ -149,3 +161,6 @@ def _write_svg(matrix: Matrix, file: str) -> None:
     # Viewers without the SVG's font draw wider letters: a margin keeps the last ones in the picture.
     console.print(Padding(screen(matrix), (0, 2, 0, 0)))
     write(file, console.export_svg(title=f"netlab run {matrix.experiment.name}"))
+
+
+_WRITERS = {"--json": _write_json, "--html": _write_html, "--svg": _write_svg}

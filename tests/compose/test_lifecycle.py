@@ -223,8 +223,12 @@ def test_down_refuses_a_run_that_is_not_there(engine: Engine, capsys: pytest.Cap
 
 def test_an_image_that_is_missing_is_named(engine: Engine, experiment: Path, before: Holdings) -> None:
     code, complaint = run_small(engine, experiment, HFTP_CLIENT_IMAGE="netlab-nowhere")
-    assert re.fullmatch(r"netlab: .*has no image netlab-nowhere; make it with 'make images'\n", complaint)
+    remedy = "pull or build it, or unset HFTP_CLIENT_IMAGE, which names it"
+    assert re.fullmatch(f"netlab: .*has no image netlab-nowhere; {remedy}\n", complaint)
     assert code == ExitCode.UNAVAILABLE
+    with netlab(engine, "scan", "--compose", "any", HFTP_CLIENT_IMAGE="netlab-nowhere") as process:
+        assert process.communicate(timeout=WITHIN_S)[1] == complaint, "asked of all hosts, said once"
+    assert process.returncode == ExitCode.UNAVAILABLE
     change(experiment, "image: hftp-client", "image: netlab-nowhere:3")
     code, complaint = run_small(engine, experiment)
     assert complaint == (

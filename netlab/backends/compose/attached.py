@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from netlab.backends.compose.containers import Containers
-from netlab.backends.compose.engine import Engine, asking, find_engine
+from netlab.backends.compose.engine import CLIENT_IMAGE, Engine, asking, check_images, find_engine
 from netlab.backends.compose.interrupts import deferred
 from netlab.backends.compose.leftovers import labels, remove_run
 from netlab.backends.compose.project import PROJECT_LABEL, read_project
@@ -27,13 +27,14 @@ class AttachedProject(Containers):
         wanted: the project's name, or its Compose file.
 
     Raises:
-        BackendUnavailableError: no engine answers.
+        BackendUnavailableError: no engine answers, or it lacks the sidecars' image.
         NetlabError: no such project runs; the message lists those that do.
         LabError: the engine does not answer any more.
     """
 
     def __init__(self, wanted: str) -> None:
         self._engine = find_engine()
+        check_images(self._engine, CLIENT_IMAGE)
         self.name = _running(self._engine, wanted)
         self._run = secrets.token_hex(4)
         self._labels = labels(self._run)

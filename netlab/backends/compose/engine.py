@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -24,8 +24,8 @@ _PRIVATE_ENGINE = Path("/run/netlab-engine/engine.json")
 _DEFAULT_SOCKET = Path("/var/run/docker.sock")
 
 # Made by `make images`; compose.yaml takes them from the same variables.
-SERVER_IMAGE = os.environ.get("HFTP_SERVER_IMAGE", "hftp-server")
-CLIENT_IMAGE = os.environ.get("HFTP_CLIENT_IMAGE", "hftp-client")
+_OWN_IMAGES = {"HFTP_SERVER_IMAGE": "hftp-server", "HFTP_CLIENT_IMAGE": "hftp-client"}
+SERVER_IMAGE, CLIENT_IMAGE = (os.environ.get(variable, own) for variable, own in _OWN_IMAGES.items())
 
 _TIMEOUT_S = 60
 
@@ -100,22 +100,34 @@ def ready_engine() -> Engine:
     engine = find_engine()
     with ExitStack() as unless_it_will_do:
         unless_it_will_do.push(engine)
-        _check_images(engine)
+        check_images(engine, SERVER_IMAGE, CLIENT_IMAGE)
         _check_compose(engine)
         unless_it_will_do.pop_all()
     return engine
 
 
-def _check_images(engine: Engine) -> None:
-    for image in (SERVER_IMAGE, CLIENT_IMAGE):
+def check_images(engine: Engine, *images: str) -> None:
+    """See that an engine has images.
+
+    Raises:
+        BackendUnavailableError: it lacks one; the message says how it is made.
+    """
+    for image in images:
         try:
             engine.client.images.get(image)
         except ImageNotFound:
             why = f"an engine answers ({engine.source}), but it has no image {image}"
-            raise BackendUnavailableError("compose", why, "make it with 'make images'") from None
+            raise BackendUnavailableError("compose", why, _how_to_get(image)) from None
         except (DockerException, OSError) as error:
             why = f"an engine answers ({engine.source}), but then it fails: {short(error)}"
             raise BackendUnavailableError("compose", why, "see its log, or start it anew") from None
+
+
+def _how_to_get(image: str) -> str:
+    if image in _OWN_IMAGES.values():
+        return "make it with 'make images'"
+    variable = next(name for name in _OWN_IMAGES if os.environ.get(name) == image)
+    return f"pull or build it, or unset {variable}, which names it"
 
 
 def _check_compose(engine: Engine) -> None:
@@ -180,6 +192,20 @@ def _private_engine() -> _Candidate | None:
     return _Candidate(
         environment["DOCKER_HOST"], environment, compose, f"the private engine, {_PRIVATE_ENGINE}"
     )
+
+
+def docker_command(engine: Engine) -> tuple[str, ...]:
+    """Return what runs `docker` on an engine, for what needs a terminal.
+
+    Raises:
+        LabError: there is none.
+    """
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        if engine.environment.get("DOCKER_CONFIG"):
+            return (str(json.loads(_PRIVATE_ENGINE.read_text(encoding="utf-8"))["docker"]),)
+    if found := shutil.which("docker"):
+        return (found,)
+    raise LabError("there is no docker command, which gives a terminal: install the docker CLI")
 
 
 def _installed_compose() -> tuple[str, ...]:

@@ -53,6 +53,9 @@ class Owner:
     started: int
     machine: str
 
+    def __str__(self) -> str:
+        return f"{self.process} {self.started} {self.machine}"
+
     @property
     def here(self) -> bool:
         """Whether it is a process of this machine."""
@@ -108,8 +111,7 @@ class Leftover:
 
 def labels(run: str) -> dict[str, str]:
     """Return the labels for what a run of this process makes."""
-    owner = this_process()
-    return {RUN_LABEL: run, OWNER_LABEL: f"{owner.process} {owner.started} {owner.machine}"}
+    return {RUN_LABEL: run, OWNER_LABEL: str(this_process())}
 
 
 def new_directory(run: str) -> Path:

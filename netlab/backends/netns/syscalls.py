@@ -8,6 +8,8 @@ import os
 # <linux/sched.h>
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
 # <linux/mount.h>
@@ -15,6 +17,8 @@ MS_NOSUID = 0x2
 MS_NODEV = 0x4
 MS_BIND = 0x1000
 MS_REC = 0x4000
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -39,6 +43,14 @@ def setns(namespace_fd: int, kind: int) -> None:
         OSError: the kernel refused.
     """
     _check(_libc.setns(namespace_fd, kind))
+
+
+def end_with_parent(number: int) -> None:
+    """Have the kernel send this process a signal when its parent ends.
+
+    Source: prctl(2), PR_SET_PDEATHSIG.
+    """
+    _libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(number))
 
 
 def mount(source: str, target: str, filesystem: str = "", flags: int = 0, options: str = "") -> None:
