@@ -18,10 +18,13 @@ from netlab.clients.command import clients
 from netlab.commands.check import check
 from netlab.commands.doctor import doctor
 from netlab.commands.hosts import hosts
+from netlab.commands.init import init
 from netlab.commands.leftovers import down, list_runs
 from netlab.commands.run import run
 from netlab.commands.scan import scan
+from netlab.commands.schema import schema
 from netlab.commands.shell import shell
+from netlab.commands.validate import validate
 from netlab.commands.why import why
 from netlab.deploy.command import deploy, logs, rollback, status, undeploy
 from netlab.errors import ExitCode, NetlabError
@@ -80,7 +83,8 @@ def commands() -> None:
     """Say who can reach a server, and why, and prove it on a real kernel."""
 
 
+_CHECKING = (init, check, validate, schema)
 _ON_MACHINES = (deploy, status, logs, rollback, undeploy)
 
-for command in (run, check, scan, why, hosts, *_ON_MACHINES, shell, list_runs, down, doctor, clients):
+for command in (run, *_CHECKING, scan, why, hosts, *_ON_MACHINES, shell, list_runs, down, doctor, clients):
     commands.add_command(command)

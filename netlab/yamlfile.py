@@ -9,12 +9,12 @@ from __future__ import annotations
 import difflib
 import io
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedBase
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -41,6 +41,33 @@ class Section(BaseModel):
                 if key not in allowed:
                     raise PydanticCustomError("unknown_key", "{problem}", _unknown(key, allowed))
         return value
+
+
+def or_shorter(*forms: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    """Return what adds to a JSON Schema the shorter forms that a validator makes the longer one of.
+
+    Of a section it is the `json_schema_extra`; of another type it stands in an `InSchema`.
+    """
+
+    def add(schema: dict[str, Any]) -> None:
+        longer = dict(schema)
+        schema.clear()
+        schema["anyOf"] = [*forms, longer]
+
+    return add
+
+
+@dataclass(frozen=True, eq=False)  # by identity: typing hashes what stands in `Annotated`
+class InSchema:
+    """In `Annotated`: changes what the JSON Schema says of a type, where validators say more than it does."""
+
+    change: Callable[[dict[str, Any]], None]
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Return the changed schema."""
+        schema = dict(handler(core))
+        self.change(schema)
+        return schema
 
 
 def _unknown(key: object, allowed: list[str]) -> dict[str, Any]:

@@ -67,6 +67,10 @@ class _InventoryForm(Section):
     inventory: str
 
 
+# What may stand below `lab`, besides a name or a file.
+FORMS: tuple[type[Section], ...] = (_ComposeForm, _ProjectForm, _InventoryForm, LabSection)
+
+
 def choose_lab(file: YamlFile, said: Any, folder: Path) -> LabChoice:
     """Work out which lab a file means.
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from netlab.expectations.rules import WANTED
 from netlab.experiments.checking import CheckSection, NothingSection
 from netlab.experiments.schema import Label, OptionsSection, Port, VantageSection
 from netlab.model import Verdict
-from netlab.yamlfile import Section
+from netlab.yamlfile import InSchema, Section, or_shorter
 
 
 def _one_as_list(value: Any) -> Any:
@@ -31,8 +31,15 @@ def _addresses_as_binds(value: Any) -> Any:
     return {address: {"address": address} for address in value} if listed else value
 
 
-Patterns = Annotated[list[str], BeforeValidator(_one_as_list), Field(min_length=1)]
-Names = Annotated[list[str], BeforeValidator(_one_as_list), Field(min_length=1)]
+# JSON Schema's words for what is short for something longer.
+_NOTHING: dict[str, Any] = {"type": "null"}
+_TEXT: dict[str, Any] = {"type": "string"}
+_TEXTS: dict[str, Any] = {"type": "array", "items": _TEXT, "minItems": 1}
+
+Patterns = Annotated[
+    list[str], BeforeValidator(_one_as_list), Field(min_length=1), InSchema(or_shorter(_TEXT))
+]
+Names = Annotated[list[str], BeforeValidator(_one_as_list), Field(min_length=1), InSchema(or_shorter(_TEXT))]
 
 
 class CheckedServiceSection(Section):
@@ -65,6 +72,8 @@ class CheckedBindSection(Section):
         check: likewise.
     """
 
+    model_config = ConfigDict(json_schema_extra=or_shorter(_NOTHING, _TEXT))
+
     address: str = ""
     as_: Annotated[str | None, Field(alias="as")] = None
     host: str | None = None
@@ -90,6 +99,8 @@ class SelectorSection(Section):
         from_: patterns of vantages' names, `network:PATTERN`, `group:PATTERN`.
         to: patterns of targets' names, `network:PATTERN`.
     """
+
+    model_config = ConfigDict(json_schema_extra=or_shorter(_NOTHING, _TEXT, _TEXTS))
 
     bind: Patterns | None = None
     from_: Annotated[Patterns | None, Field(alias="from")] = None
@@ -119,11 +130,19 @@ def _check_alone(rule: dict[str, SelectorSection]) -> dict[str, SelectorSection]
     return rule
 
 
+def _rule_schema(schema: dict[str, Any]) -> None:
+    """Say in the JSON Schema that a rule has one key, and which there are; or that it is such a word."""
+    wants, of = f"^{WANTED.pattern}$", schema.pop("additionalProperties")
+    schema.update(patternProperties={wants: of}, additionalProperties=False, minProperties=1, maxProperties=1)
+    or_shorter({"type": "string", "pattern": wants})(schema)
+
+
 # A rule: what is expected, and of which cells: `allow: peer`. The word alone, `deny`, is about all of them.
 RuleSection = Annotated[
     dict[Annotated[str, AfterValidator(_check_wanted)], SelectorSection],
     BeforeValidator(_everything),
     AfterValidator(_check_alone),
+    InSchema(_rule_schema),
 ]
 
 
@@ -144,10 +163,16 @@ class CheckFileSection(Section):
     lab: Any = "bind-address"
     service: CheckedServiceSection
     binds: Annotated[
-        dict[str, CheckedBindSection], BeforeValidator(_addresses_as_binds), Field(min_length=1)
+        dict[str, CheckedBindSection],
+        BeforeValidator(_addresses_as_binds),
+        Field(min_length=1),
+        InSchema(or_shorter(_TEXTS)),
     ] = Field(default_factory=lambda: {"any": CheckedBindSection(address="0.0.0.0")})
     vantages: Annotated[
-        dict[str, VantageSection | None] | None, BeforeValidator(_names_as_keys), Field(min_length=1)
+        dict[str, VantageSection | None] | None,
+        BeforeValidator(_names_as_keys),
+        Field(min_length=1),
+        InSchema(or_shorter(_TEXTS)),
     ] = None
     groups: dict[Label, Names] = Field(default_factory=dict)
     expect: list[RuleSection] = Field(default_factory=list)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from netlab.errors import ExperimentError, FileError
 from netlab.experiments.checking import CheckSection
-from netlab.yamlfile import Path, Section, YamlFile, parse
+from netlab.yamlfile import Path, Section, YamlFile, or_shorter, parse
 
 # RFC 1123, 2.1: letters, digits and hyphens; one label.
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$")]
@@ -126,6 +126,8 @@ class TargetSection(Section):
         published: dial the port that is published for the server on the host's loopback address only
             (`loopback`), or on any of its addresses (`any`).
     """
+
+    model_config = ConfigDict(json_schema_extra=or_shorter({"type": "string"}))
 
     address: str
     published: Literal["loopback", "any"] | None = None
