@@ -37,7 +37,7 @@ def why(lab: Lab, vantage: str, address: str, port: int, progress: Progress) -> 
     with lab, Agents(lab) as agents:
         if vantage not in lab.hosts:
             raise NetlabError(f"no host is called {vantage!r}: there is {', '.join(lab.hosts)}")
-        dialled = _dialled(lab, vantage, address) if address in lab.hosts else address
+        dialled = address_to_dial(lab, vantage, address) if address in lab.hosts else address
         facts = read_all_facts(agents, {host: {dialled} for host in lab.hosts}, progress)
         owner, inside = _service(lab, facts, vantage, address, dialled, port)
         sockets = [listener for listener in facts[owner].listeners if listener.port == inside]
@@ -50,7 +50,7 @@ def why(lab: Lab, vantage: str, address: str, port: int, progress: Progress) -> 
     return cell
 
 
-def _dialled(lab: Lab, vantage: str, host: str) -> str:
+def address_to_dial(lab: Lab, vantage: str, host: str) -> str:
     """Return what a vantage dials when it means a host of the lab.
 
     Containers know each other by name. Elsewhere it is an address on a network that both are on, if any.

@@ -8,7 +8,7 @@ from functools import partial
 from netlab.backends import Lab, backend, load_attribute
 from netlab.errors import NetlabError
 from netlab.expectations.checkfile import CheckFile
-from netlab.expectations.labs import ComposeFileLab, InventoryLab, MadeLab, RunningProject
+from netlab.expectations.labs import ComposeFileLab, InventoryLab, LabChoice, MadeLab, RunningProject
 from netlab.expectations.results import Checked, hold
 from netlab.experiments.plan import ComposeFile
 from netlab.measure import Progress
@@ -42,33 +42,43 @@ def run(check_file: CheckFile, terms: Terms, progress: Progress) -> Checked:
         NetlabError: the file names something that the lab does not have.
         LabError: the lab failed.
     """
-    name, lab = open_lab(check_file, terms, progress)
+    hosts = tuple(check_file.hosts.values())
+    name, lab = lab_of(check_file.lab, check_file.topology, hosts, terms, progress)
     matrix = run_experiment(check_file, name, lab, progress)
     failures = tuple(f"{host}: {error}" for host, error in getattr(lab, "failures", {}).items())
     topology = matrix.experiment.topology
     return hold(matrix, lambda dial: check_file.expectation(dial, topology), failures)
 
 
-def open_lab(check_file: CheckFile, terms: Terms, progress: Progress) -> tuple[str, Lab]:
-    """Return the name of the backend, and the lab that the file means, not entered yet.
+def lab_of(
+    choice: LabChoice, topology: Topology | None, servers: tuple[str, ...], terms: Terms, progress: Progress
+) -> tuple[str, Lab]:
+    """Return the name of the backend, and the lab that is meant, not entered yet.
+
+    Args:
+        choice: where it takes place.
+        topology: the hosts and networks of a lab that is made.
+        servers: the services under test of a Compose file.
+        terms: how it is made or reached.
+        progress: told of each phase.
 
     Raises:
         BackendUnavailableError: a library is missing.
-        NetlabError: the terms don't go with the file.
+        NetlabError: the terms don't go with the choice.
     """
-    kind = {MadeLab: "netns", InventoryLab: "ssh"}.get(type(check_file.lab), "compose")
+    kind = {MadeLab: "netns", InventoryLab: "ssh"}.get(type(choice), "compose")
     name = terms.backend or kind
     if name != kind:
-        raise NetlabError(f"{check_file.name}: its lab is one for the backend {kind}, not for {name}")
-    match check_file.lab:
+        raise NetlabError(f"the lab is one for the backend {kind}, not for {name}")
+    match choice:
         case MadeLab():
-            assert isinstance(check_file.topology, Topology)
-            return name, backend(name)(check_file.topology)
+            assert topology is not None
+            return name, backend(name)(topology)
         case ComposeFileLab(path):
-            return name, backend(name)(ComposeFile(path, tuple(check_file.hosts.values())))
+            return name, backend(name)(ComposeFile(path, servers))
         case RunningProject(project):
             return name, load_attribute(name, "netlab.backends.compose.attached:AttachedProject")(project)
         case InventoryLab(inventory):
             ssh = load_attribute(name, "netlab.backends.ssh:Terms")(accept_new=terms.accept_new)
-            lab_of = load_attribute(name, "netlab.backends.ssh:SshLab")
-            return name, lab_of(inventory, ssh, partial(progress, "connecting"))
+            open_ssh = load_attribute(name, "netlab.backends.ssh:SshLab")
+            return name, open_ssh(inventory, ssh, partial(progress, "connecting"))

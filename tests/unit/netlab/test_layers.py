@@ -95,7 +95,9 @@ def test_hftp_needs_the_standard_library_only(file: Path) -> None:
     assert [m for m in imports(file) if m.partition(".")[0] not in allowed] == []
 
 
-@pytest.mark.parametrize("name", ["agent.py", "deploy/deployer.py", "deploy/supervisor.py"])
+@pytest.mark.parametrize(
+    "name", ["agent.py", "deploy/deployer.py", "deploy/supervisor.py", "pytest_plugin/runner.py"]
+)
 def test_what_runs_elsewhere_needs_the_standard_library_only_and_nothing_of_netlab(name: str) -> None:
     assert [m for m in imports(NETLAB / name) if m.partition(".")[0] not in sys.stdlib_module_names] == []
 
