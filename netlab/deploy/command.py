@@ -6,7 +6,7 @@ import getpass
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -22,6 +22,7 @@ from netlab.errors import ExitCode, NetlabError
 if TYPE_CHECKING:
     from netlab.backends.ssh import SshLab
     from netlab.deploy.machine import DeployedMachine
+    from netlab.deploy.release import Release
     from netlab.deploy.result import Result
     from netlab.deploy.rollout import Rollout, Terms
     from netlab.inventory.model import Inventory
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 _Command = Callable[..., ExitCode]
 _FOLLOW_S = 0.5
-_METHODS = ("auto", "systemd", "supervised")
+_CONTAINER = "container"
+_METHODS = ("auto", "systemd", "supervised", _CONTAINER)
 
 
 def _limit_option(command: _Command) -> _Command:
@@ -66,6 +68,7 @@ def _rolling_options(command: _Command) -> _Command:
     "--method", type=click.Choice(_METHODS), default="auto", show_default=True, help="What keeps it running."
 )
 @click.option("--zipapp", "program", metavar="FILE", help="Another hftp.pyz than this version's.")
+@click.option("--image", metavar="NAME|FILE", help="With --method container: another image than hftp-server.")
 def deploy(
     inventory: str | None,
     accept_new: bool,
@@ -77,6 +80,7 @@ def deploy(
     delete: bool,
     method: str,
     program: str | None,
+    image: str | None,
 ) -> ExitCode:
     """Put the server on machines, and take it back where it is not healthy or not reached as wanted.
 
@@ -87,23 +91,19 @@ def deploy(
     file; 3 one could not be reached, or not be tried from everywhere; 130 interrupted.
     """
     from netlab.deploy.data import read_data
-    from netlab.deploy.release import release_for
     from netlab.deploy.rollout import Terms
 
     if delete and data is None:
         raise click.UsageError("--delete goes with --data")
+    if image and method != _CONTAINER:
+        raise click.UsageError("--image goes with --method container")
+    if program and method == _CONTAINER:
+        raise click.UsageError("--zipapp is a program: it goes with the other methods, and --image with this")
     wanted = _inventory(inventory)
     targets = _targets(wanted, limits)
     files = read_data(Path(data)) if data is not None else None
     if files is not None and files.left_out:
         click.echo(f"netlab: not served by HFTP, so left out: {', '.join(files.left_out)}", err=True)
-    try:
-        releases = {
-            name: release_for(wanted.serving, wanted.machine(name).python, Path(program) if program else None)
-            for name in targets
-        }
-    except OSError as error:
-        raise NetlabError(f"--zipapp {program}: {error.strerror}") from None
     terms = Terms(
         who=_who(),
         batch=max(1, _share(serial, len(targets), "--serial")),
@@ -114,13 +114,14 @@ def deploy(
         data=files,
         delete=delete,
     )
-    return _roll_out(
-        wanted,
-        targets,
-        accept_new,
-        terms,
-        lambda rollout, there, tell: rollout.deploy({n: releases[n] for n in there}, tell),
-    )
+    with _releases(wanted, targets, method, program, image) as releases:
+        return _roll_out(
+            wanted,
+            targets,
+            accept_new,
+            terms,
+            lambda rollout, there, tell: rollout.deploy({n: releases[n] for n in there}, tell),
+        )
 
 
 @click.command()
@@ -229,6 +230,31 @@ def _pieces(machine: DeployedMachine, lines: int, follow: bool) -> Iterator[str]
             time.sleep(_FOLLOW_S)
         if not follow:
             return
+
+
+@contextmanager
+def _releases(
+    inventory: Inventory, targets: Sequence[str], method: str, program: str | None, image: str | None
+) -> Iterator[Mapping[str, Release]]:
+    """Return what each machine is to run; an image is at hand as long as it is needed."""
+    from netlab.backends import load_attribute
+    from netlab.deploy.image import ImageRelease
+    from netlab.deploy.release import release_for
+
+    if method == _CONTAINER:
+        saved = load_attribute("compose", "netlab.backends.compose.images:saved_image")
+        with saved(image) as there:
+            release = ImageRelease(inventory.serving, there.version, there)
+            yield dict.fromkeys(targets, release)
+        return
+    try:
+        file = Path(program) if program else None
+        releases = {
+            name: release_for(inventory.serving, inventory.machine(name).python, file) for name in targets
+        }
+    except OSError as error:
+        raise NetlabError(f"--zipapp {program}: {error.strerror}") from None
+    yield releases
 
 
 # --- What they share -------------------------------------------------------------------------------------

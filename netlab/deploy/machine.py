@@ -14,7 +14,6 @@ from netlab.backends.ssh import SshLab
 from netlab.deploy.release import Release
 from netlab.errors import AgentError, NetlabError
 from netlab.session import AgentSession
-from netlab.zipapp import NAME
 
 # Beyond the deployer's own patience: a switch stops one server, starts one, and perhaps goes back.
 _CHANGE_S = 90.0
@@ -36,10 +35,46 @@ class MachineError(NetlabError):
     """
 
 
+# What `netlab.deploy.there` consists of, each after what it imports.
+_MODULES = (
+    *(
+        "problems",
+        "files",
+        "kernel",
+        "checks",
+        "releases",
+        "commands",
+        "cron",
+        "service",
+        "supervised",
+        "systemd",
+    ),
+    *("containers", "services", "health", "lock", "datafiles", "deployer"),
+)
+# Makes the modules there, from their sources; what they are called is what they are called here.
+_LOADER = """
+import sys, types
+for name, source in {modules!r}:
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__path__ = []
+    parent, _, own = name.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], own, module)
+    exec(compile(source, name, "exec", 0, True, 2), module.__dict__)
+sys.modules[{main!r}].main()
+"""
+
+
 @cache
 def deployer_source() -> bytes:
-    """Return the source of `netlab.deploy.deployer`, which runs elsewhere and is not imported here."""
-    return Path(__file__).with_name("deployer.py").read_bytes()
+    """Return the source of `netlab.deploy.there`, as one program: it runs elsewhere, and not here."""
+    there = Path(__file__).with_name("there")
+    package = "netlab.deploy.there"
+    modules = [("netlab", ""), ("netlab.deploy", ""), (package, "")]
+    modules += [
+        (f"{package}.{name}", (there / f"{name}.py").read_text(encoding="utf-8")) for name in _MODULES
+    ]
+    return _LOADER.format(modules=modules, main=f"{package}.deployer").encode()
 
 
 class DeployedMachine:
@@ -104,21 +139,29 @@ class DeployedMachine:
         """Return what is there, and what stands against a release."""
         if release is None:
             return self.ask("survey")
-        asked = {"release": release.id, "serve": release.serve, "bytes": len(release.program)}
-        return self.ask("survey", asked)
+        return self.ask("survey", {"release": release.id, "serve": release.serve, **release.needs})
 
-    def upload(self, release: Release) -> None:
-        """Put a release there, beside the others: whole and verified, or not at all."""
-        place = self.ask("receive", {"release": release.id})["path"]
+    def channel(self) -> paramiko.Channel:
+        """Return a new channel of the one connection, on which a command can be run.
+
+        Raises:
+            LabError: the machine is gone.
+        """
+        return self._connection.session()
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write a file there, by SFTP.
+
+        Raises:
+            MachineError: it could not be written.
+        """
         try:
-            file = self._files().open(f"{place}/{NAME}", "wb")
+            file = self._files().open(path, "wb")
             file.set_pipelined(True)
-            file.write(release.program)
+            file.write(content)
             file.close()  # only now: after a failure, it would wait for an answer once more
         except _TRANSFER_ERRORS as error:
             raise self._broken(error) from None
-        parts = {"release": release.id, "manifest": release.manifest, "supervisor": release.supervisor}
-        self.ask("install", parts)
 
     def switch(self, release: str, method: str) -> Answer:
         """Run a release that is there; the deployer goes back by itself if it is not healthy."""

@@ -254,7 +254,7 @@ class Rollout:
         release = work.release
         if release is not None:
             if not work.seen["here"]:
-                work.there.upload(release)
+                release.send(work.there)
             self._put_data(work, release)
             serves = work.seen["current"] == release.id and not work.seen["health"]
             if serves and work.seen["here"] and release.id in work.seen["good"]:

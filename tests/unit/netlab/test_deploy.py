@@ -9,18 +9,15 @@ from pathlib import Path
 import pytest
 
 from netlab.deploy.data import read_data
-from netlab.deploy.deployer import (
-    HARDENINGS,
-    Store,
-    file_system_of,
-    plain_name,
-    reboot_line,
-    unit_text,
-)
 from netlab.deploy.gate import vantages_of
 from netlab.deploy.release import release_for
 from netlab.deploy.result import Result, State, exit_code
 from netlab.deploy.screen import line_of, summary_of
+from netlab.deploy.there.cron import reboot_line
+from netlab.deploy.there.datafiles import plain_name
+from netlab.deploy.there.files import file_system_of
+from netlab.deploy.there.releases import Store
+from netlab.deploy.there.systemd import HARDENINGS, unit_text
 from netlab.errors import ExitCode, NetlabError
 from netlab.inventory.model import Inventory, Login, Machine, Serving
 
