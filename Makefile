@@ -101,6 +101,10 @@ engine-down: ## End that engine and remove it (ARGS=--keep: but for its images; 
 base-image: ## Build a base image from the distribution's packages, where no registry can be reached (root)
 	@$(PYTHON) docker/base_image.py
 
+.PHONY: machine-image
+machine-image: ## Build an image of a lab machine, with sshd, cron and systemd, for tests (root)
+	@$(PYTHON) docker/base_image.py machine
+
 .PHONY: images
 images: ## Build the images hftp-server and hftp-client (BASE=... for another base)
 	@PYTHON=$(PYTHON) BASE=$(BASE) docker/images.sh

@@ -2,8 +2,8 @@
 
 A container is on the machine's own network: what the inventory says of addresses and ports then means the
 same as for a program, the same checks and the same gate hold for it, and no proxy of the engine accepts
-connections in its name. Everything else is taken from it: it can write nowhere, has no capabilities and can gain
-none, sees of the machine's files only those that it serves, and runs as the account that deploys.
+connections in its name. Everything else is taken from it: it can write nowhere, has no capabilities and can
+gain none, sees of the machine's files only those that it serves, and runs as the account that deploys.
 """
 
 from __future__ import annotations

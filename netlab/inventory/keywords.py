@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Callable
 
-from netlab.inventory.names import check_host, check_path, check_port, check_user, shown
+from netlab.inventory.names import check_host, check_key_alias, check_path, check_port, check_user, shown
 from netlab.inventory.settings import Settings, read_hops
 
 # `UserKnownHostsFile none`: no host key is known.
@@ -22,7 +22,6 @@ REASONS = {
     "bindinterface": "connections leave from where the routes say",
     "canonicalizehostname": "write names as the resolver knows them",
     "certificatefile": "certificates are not used",
-    "hostkeyalias": "host keys are looked up by address and port",
     "identityagent": "the agent is the one of SSH_AUTH_SOCK",
     "knownhostscommand": "host keys are read from files only",
     "pkcs11provider": "load the key into the agent",
@@ -137,6 +136,7 @@ class NotFollowedError(Exception):
 
 
 _READERS: dict[str, Callable[[str], Settings]] = {
+    "hostkeyalias": lambda text: Settings(host_key_alias=check_key_alias(_one(text))),
     "hostname": _host_name,
     "identitiesonly": _identities_only,
     "identityfile": _identity_file,

@@ -11,7 +11,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from netlab.inventory.model import Serving
-from netlab.inventory.names import check_group, check_host, check_path, check_python, check_user, shown
+from netlab.inventory.names import (
+    check_group,
+    check_host,
+    check_key_alias,
+    check_path,
+    check_python,
+    check_user,
+    shown,
+)
 from netlab.inventory.ranges import expand
 from netlab.inventory.settings import Draft, Entry, Hop, Settings, read_hops
 from netlab.yamlfile import Path as Place
@@ -63,6 +71,7 @@ class ReachSection(Section):
         keys: several, tried in their order.
         only_these_keys: neither the agent's nor the default ones.
         known_hosts: the files with the accepted host keys.
+        host_key_alias: what these files call the machine.
         jump: hosts of this file or `[user@]host[:port]`, the first one first; `none` for no way round.
     """
 
@@ -72,6 +81,7 @@ class ReachSection(Section):
     keys: Paths | None = None
     only_these_keys: bool | None = None
     known_hosts: Paths | None = None
+    host_key_alias: Annotated[str, AfterValidator(check_key_alias)] | None = None
     jump: Texts | None = None
     python: Annotated[str, AfterValidator(check_python)] | None = None
 
@@ -226,6 +236,7 @@ class _Lab:
             keys=tuple(map(self._from_folder, keys)),
             only_these_keys=said.only_these_keys,
             known_hosts=None if said.known_hosts is None else tuple(map(self._from_folder, said.known_hosts)),
+            host_key_alias=said.host_key_alias,
             jump=None if said.jump is None else self._jump((*place, "jump"), said.jump),
             python=said.python,
         )
@@ -311,7 +322,7 @@ def _with_keys(settings: Settings, keys: tuple[str, ...]) -> Settings:
 
 def _said(settings: Settings) -> list[tuple[str, object]]:
     """Return what settings say, by key."""
-    names = ("user", "port", "keys", "only_these_keys", "known_hosts", "jump", "python")
+    names = ("user", "port", "keys", "only_these_keys", "known_hosts", "host_key_alias", "jump", "python")
     return [(name, value) for name in names if (value := getattr(settings, name)) not in (None, ())]
 
 

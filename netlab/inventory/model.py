@@ -20,6 +20,7 @@ class Login:
         keys: private key files, tried in their order; `~` is expanded already.
         only_these_keys: whether neither the agent's nor the default keys are tried (IdentitiesOnly).
         known_hosts: the files with the host keys that are accepted; empty means `~/.ssh/known_hosts`.
+        host_key_alias: what these files call the server; empty for its address and port.
     """
 
     address: str
@@ -28,6 +29,7 @@ class Login:
     keys: tuple[Path, ...] = ()
     only_these_keys: bool = False
     known_hosts: tuple[Path, ...] = ()
+    host_key_alias: str = ""
 
 
 @dataclass(frozen=True, slots=True)

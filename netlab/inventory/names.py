@@ -21,6 +21,8 @@ _GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
 _NOT_IN_USER = re.compile(r"[\s'\"`$;&<>|(){}]|\\$")
 _LONGEST_USER = 128
 _PYTHON = re.compile(r"[A-Za-z0-9_./~+][A-Za-z0-9_./+-]{0,254}")
+# What known_hosts files write a host as (sshd(8)); not a list, a pattern or a hash.
+_KEY_ALIAS = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9_.:\[\]-]{0,254}")
 _LONGEST_SHOWN = 60
 
 # Words that stand for something else where machines and groups are listed.
@@ -112,6 +114,17 @@ def check_port(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         raise ValueError(f"{shown(text)} is no port: 1 to 65535")
     return int(text)
+
+
+def check_key_alias(text: str) -> str:
+    """Return the name under which known_hosts files have a host's key: in lower case, as ssh has it.
+
+    Raises:
+        ValueError: it can't stand there.
+    """
+    if not _KEY_ALIAS.fullmatch(text):
+        raise ValueError(f"{shown(text)} is no name of a host key: letters, digits and any of _.:[]-")
+    return text.lower()
 
 
 def check_path(text: str) -> str:

@@ -110,6 +110,7 @@ class _Ways:
         address = check_host(address if "%" in address else address.lower())
         port = settings.port or _SSH_PORT
         tokens = {"h": address, "n": lookup, "p": str(port), "r": settings.user or self._account.user}
+        tokens["k"] = settings.host_key_alias or lookup
         login = Login(
             address,
             port,
@@ -117,6 +118,7 @@ class _Ways:
             tuple(self._files(settings.keys, tokens)),
             bool(settings.only_these_keys),
             tuple(self._files(settings.known_hosts or (), tokens)),
+            settings.host_key_alias or "",
         )
         return login, tokens
 
@@ -125,7 +127,6 @@ class _Ways:
         own = {
             "d": str(me.home),
             "i": str(me.number),
-            "k": tokens["n"],
             "l": me.machine,
             "L": me.machine.partition(".")[0],
             "u": me.user,

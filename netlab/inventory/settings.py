@@ -40,6 +40,7 @@ class Settings:
         keys: private key files, with `~` and ssh's tokens still in them; of several places, all count.
         only_these_keys: IdentitiesOnly.
         known_hosts: files, with `~` and ssh's tokens still in them.
+        host_key_alias: what these files call the machine (HostKeyAlias).
         jump: the way; no hops: explicitly none.
         python: the interpreter.
     """
@@ -50,6 +51,7 @@ class Settings:
     keys: tuple[str, ...] = ()
     only_these_keys: bool | None = None
     known_hosts: tuple[str, ...] | None = None
+    host_key_alias: str | None = None
     jump: tuple[Hop, ...] | None = None
     python: str | None = None
 
@@ -67,6 +69,7 @@ class Settings:
                 self.only_these_keys if self.only_these_keys is not None else other.only_these_keys
             ),
             known_hosts=self.known_hosts if self.known_hosts is not None else other.known_hosts,
+            host_key_alias=self.host_key_alias if self.host_key_alias is not None else other.host_key_alias,
             jump=self.jump if self.jump is not None else other.jump,
             python=self.python if self.python is not None else other.python,
         )

@@ -110,6 +110,11 @@ def lab_up(engine: Engine, project: str, variables: dict[str, str], *services: s
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     """The engine that answers here."""
+    return find_engine()
+
+
+def find_engine() -> Engine:
+    """Return the engine that answers here."""
     asked = subprocess.run(
         [sys.executable, ROOT / "docker/engine.py", "env"], text=True, capture_output=True, check=True
     )

@@ -123,6 +123,38 @@ def test_a_changed_host_key_is_refused_loudly_even_with_accept_new(own_lab: Flee
     assert known.read_text().count(f"{address} ") == 1
 
 
+def test_a_host_key_is_looked_up_and_recorded_by_its_alias_as_ssh_does(own_lab: Fleet) -> None:
+    known = own_lab.directory / ".ssh" / "known_hosts"
+    address = own_lab.machines["peer"]
+    lines = known.read_text().splitlines(keepends=True)
+    (line,) = (line for line in lines if line.startswith(f"{address} "))
+    known.write_text(line.replace(address, "the-peer"))
+    said = {
+        "HostName": address,
+        "User": "student",
+        "HostKeyAlias": "The-Peer",
+        "UserKnownHostsFile": known,
+        "IdentityFile": own_lab.directory / ".ssh" / "id_ed25519",
+    }
+    config = ["Host peer", *(f" {keyword} {value}" for keyword, value in said.items())]
+    (own_lab.directory / "config").write_text("\n".join(config) + "\n")
+    scan = ("scan", "-i", "config", "--port", "22", "--strict")
+    by_ssh = own_lab.run(["ssh", "-F", "config", "-o", "StrictHostKeyChecking=yes", "peer", "true"])
+    assert by_ssh.code == 0, by_ssh.err
+    done = own_lab.netlab(*scan)
+    assert done.code == 0, done.err
+    known.write_text("")
+    assert "the host key of the-peer is not known" in own_lab.netlab(*scan).err
+    done = own_lab.netlab(*scan, "--accept-new")
+    assert done.code == 0, done.err
+    assert known.read_text().split()[0] == "the-peer"
+    assert own_lab.run(["ssh", "-F", "config", "-o", "StrictHostKeyChecking=yes", "peer", "true"]).code == 0
+    keygen(own_lab.directory / "other")
+    other = own_lab.directory.joinpath("other.pub").read_text()
+    known.write_text(f"the-peer {other}")
+    assert "THE HOST KEY OF the-peer HAS CHANGED" in own_lab.netlab(*scan).err
+
+
 def test_a_key_that_is_not_allowed_is_one_line(own_lab: Fleet) -> None:
     own = own_lab.directory / ".ssh"
     shutil.move(own / "id_ed25519", own / "elsewhere")

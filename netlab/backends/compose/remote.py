@@ -59,6 +59,10 @@ class _Adapter(SSHHTTPAdapter):
     def _connect(self) -> None:
         """Do nothing: it is connected."""
 
+    def get_connection(self, url: Any, proxies: Any = None) -> Any:
+        """Return the one pool of channels: the SDK has one a URL, and sshd ten in all (MaxSessions)."""
+        return super().get_connection(_URL, proxies)
+
 
 class RemoteEngine:
     """The engine of a machine.
@@ -74,7 +78,7 @@ class RemoteEngine:
     def __init__(self, host: str, open_session: Callable[[], paramiko.Channel]) -> None:
         self._host = host
         # Any: the SDK's types leave out a part of what it has.
-        api: Any = docker.APIClient(base_url="http://localhost", version=_FIRST_API, timeout=_TIMEOUT_S)
+        api: Any = docker.APIClient(base_url="http://localhost:2375", version=_FIRST_API, timeout=_TIMEOUT_S)
         self._api = api
         self._api.trust_env = False  # no proxy is on that way
         self._api.mount(_URL, _Adapter(_Channels(open_session)))

@@ -65,7 +65,12 @@ def fingerprint(key: paramiko.PKey) -> str:
 
 
 def place_of(login: Login) -> str:
-    """Return a host as known_hosts files write it: `[name]:port` unless the port is 22 (sshd(8))."""
+    """Return a host as known_hosts files write it: `[name]:port` unless the port is 22 (sshd(8)).
+
+    An alias stands alone, without a port: OpenSSH's sshconnect.c, get_hostfile_hostname_ipaddr().
+    """
+    if login.host_key_alias:
+        return login.host_key_alias
     return login.address if login.port == 22 else f"[{login.address}]:{login.port}"
 
 

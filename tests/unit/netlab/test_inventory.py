@@ -201,7 +201,6 @@ def test_an_old_way_of_jumping_is_followed(ssh_inventory: Inventory) -> None:
 def test_what_an_ssh_configuration_says_in_vain_is_told(account: Account, ssh_inventory: Inventory) -> None:
     file = account.home / ".ssh" / "config"
     assert ssh_inventory.notes == (
-        f"{file}:19: HostKeyAlias: not followed: host keys are looked up by address and port",
         f"{file}:25: ProxyCommand: not followed: is not run: write it as ProxyJump, if it is a way through "
         "another machine",
         f"{file}:27: Match: not followed, but for 'Match all'; use Host",

@@ -69,6 +69,7 @@ def test_hosts_writes_json_to_standard_output(capsys: pytest.CaptureFixture[str]
         "keys": [str(FILES / "keys" / "lab_ed25519")],
         "only_these_keys": False,
         "known_hosts": [],
+        "host_key_alias": "",
         "jumps": [],
         "groups": [],
         "python": "python3",

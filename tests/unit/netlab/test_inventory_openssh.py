@@ -41,6 +41,8 @@ CONFIGS = [
     "UserKnownHostsFile ~/a %d/b_%h_%p_%r /c\nPort 5\nUser x\n",
     "UserKnownHostsFile none\n",
     "UserKnownHostsFile /one\nUserKnownHostsFile /two\n",
+    "HostKeyAlias Lab\nUserKnownHostsFile ~/known_%k\n",
+    "Host lab1\n HostKeyAlias one\nHost *\n HostKeyAlias [other]:22\n HostName %h.example.org\n",
     "ProxyJump gw\n",
     "ProxyJump ana@gw:2200,[2001:db8::1]:44,other\n",
     "ProxyJump ssh://ana@gw:2200\n",
@@ -68,6 +70,7 @@ class Said:
     keys: tuple[str, ...]
     only_these_keys: bool
     known_hosts: tuple[str, ...]
+    host_key_alias: str
     jump: str
 
 
@@ -100,6 +103,7 @@ def asked(ssh: str, file: Path, host: str, account: Account) -> Said:
         tuple(keys),
         said["identitiesonly"] == ["yes"],
         () if default else tuple(known.split()),
+        said.get("hostkeyalias", [""])[0],
         said.get("proxyjump", [""])[0],
     )
 
@@ -132,6 +136,7 @@ def test_a_configuration_means_what_it_means_to_ssh(
             known = tuple("none" if str(path) == "/dev/null" else str(path) for path in login.known_hosts)
             assert (login.address, login.port, known) == (said.address, said.port, said.known_hosts), host
         assert (found.user or account.user) == said.user, host
+        assert (found.host_key_alias or "") == said.host_key_alias, host
         assert found.keys == said.keys, host
         assert bool(found.only_these_keys) == said.only_these_keys, host
         assert (found.jump or ()) == (read_hops(said.jump) if said.jump else ()), host
