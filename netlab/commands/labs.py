@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
+from functools import partial, wraps
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,7 @@ from netlab.errors import ExitCode, NetlabError
 if TYPE_CHECKING:
     from netlab.backends import Lab
     from netlab.backends.ssh import SshLab
+    from netlab.inventory.model import Inventory
     from netlab.measure import Progress
 
 _Command = Callable[..., ExitCode]
@@ -24,42 +26,85 @@ def compose_option(command: _Command) -> _Command:
     return click.option("--compose", "project", metavar="FILE|PROJECT", help=said)(command)
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which real machines, and on what terms: what the options of `inventory_options` say.
+
+    Attributes:
+        file: the inventory; None: none is named.
+        accept_new: whether host keys not known yet are recorded and believed.
+        limits: the patterns of `--limit`.
+    """
+
+    file: str | None
+    accept_new: bool
+    limits: tuple[str, ...]
+
+    def inventory(self) -> Inventory:
+        """Return the whole inventory.
+
+        Raises:
+            NetlabError: none is named, or it can't be followed.
+        """
+        from netlab.backends import load_attribute
+
+        if not self.file:
+            raise NetlabError("which machines? name an inventory with --inventory (-i): docs/inventories.md")
+        inventory: Inventory = load_attribute("ssh", "netlab.inventory:load_inventory")(self.file)
+        return inventory
+
+    def lab(self, inventory: Inventory, progress: Progress) -> SshLab:
+        """Return the machines of an inventory as a lab."""
+        from netlab.backends import load_attribute
+
+        terms = load_attribute("ssh", "netlab.backends.ssh:Terms")(accept_new=self.accept_new)
+        ssh_lab = load_attribute("ssh", "netlab.backends.ssh:SshLab")
+        lab: SshLab = ssh_lab(inventory, terms, partial(progress, "connecting"))
+        return lab
+
+
 def inventory_options(command: _Command) -> _Command:
-    """Add the options that say which machines, and on what terms: `inventory` and `accept_new`."""
-    new = click.option("--accept-new", is_flag=True, help="Record and believe host keys not known yet.")(
-        command
-    )
-    said = "Real machines: a lab.yaml, an SSH configuration or an Ansible inventory."
-    return click.option("--inventory", "-i", metavar="FILE", help=said)(new)
+    """Add the options that say which machines, and on what terms, as the parameter `chosen`."""
+
+    @wraps(command)
+    def with_chosen(
+        *arguments: object, inventory: str | None, accept_new: bool, limits: tuple[str, ...], **others: object
+    ) -> ExitCode:
+        return command(*arguments, chosen=Chosen(inventory, accept_new, limits), **others)
+
+    limit = "Only these machines and groups: lab*,!lab07. Repeatable."
+    new = "Record and believe host keys not known yet."
+    file = "Real machines: a lab.yaml, an SSH configuration or an Ansible inventory."
+    for option in (
+        click.option("--accept-new", is_flag=True, help=new),
+        click.option("--limit", "limits", multiple=True, metavar="PATTERN", help=limit),
+        click.option("--inventory", "-i", metavar="FILE", help=file),
+    ):
+        with_chosen = option(with_chosen)
+    return with_chosen
 
 
-def attach(project: str | None, inventory: str | None, accept_new: bool, progress: Progress) -> Lab:
+def attach(project: str | None, chosen: Chosen, progress: Progress) -> Lab:
     """Return the lab that is named.
 
     Raises:
         UsageError: none is, or two are.
         NetlabError: there is no such project, or the inventory can't be followed.
     """
-    if bool(project) == bool(inventory):
+    if bool(project) == bool(chosen.file):
         raise click.UsageError("name one: a Compose project (--compose) or an inventory (--inventory)")
-    return _project(project) if project else machines(inventory, accept_new, progress)
+    return _project(project) if project else machines(chosen, progress)
 
 
-def machines(inventory: str | None, accept_new: bool, progress: Progress) -> SshLab:
-    """Return the machines of an inventory as a lab.
+def machines(chosen: Chosen, progress: Progress) -> SshLab:
+    """Return the machines of an inventory as a lab: those that are meant.
 
     Raises:
         NetlabError: none is named, or it can't be followed.
     """
-    from netlab.backends import load_attribute
+    from netlab.inventory.limit import limited
 
-    if not inventory:
-        raise NetlabError("which machines? name an inventory with --inventory (-i): docs/inventories.md")
-    load_inventory = load_attribute("ssh", "netlab.inventory:load_inventory")
-    terms = load_attribute("ssh", "netlab.backends.ssh:Terms")(accept_new=accept_new)
-    ssh_lab = load_attribute("ssh", "netlab.backends.ssh:SshLab")
-    lab: SshLab = ssh_lab(load_inventory(inventory), terms, partial(progress, "connecting"))
-    return lab
+    return chosen.lab(limited(chosen.inventory(), chosen.limits), progress)
 
 
 def _project(project: str) -> Lab:

@@ -17,8 +17,8 @@ from netlab.commands.console import (
     write,
 )
 from netlab.commands.keeping import keep_options, keeper
-from netlab.commands.labs import inventory_options, machines, tell_failures
-from netlab.errors import ExitCode
+from netlab.commands.labs import Chosen, inventory_options, machines, tell_failures
+from netlab.errors import ExitCode, NetlabError
 
 if TYPE_CHECKING:
     from netlab.backends import Lab
@@ -52,8 +52,7 @@ def run(
     binds: tuple[str, ...],
     vantages: tuple[str, ...],
     explain: tuple[str, str, str] | None,
-    inventory: str | None,
-    accept_new: bool,
+    chosen: Chosen,
     json_file: str | None,
     html_file: str | None,
     svg_file: str | None,
@@ -73,7 +72,7 @@ def run(
 
     if explain and (binds or vantages):
         raise click.UsageError("--explain names one cell: it goes without --bind and --from")
-    if inventory and backend not in ("ssh", "netns"):
+    if chosen.file and backend not in ("ssh", "netns"):
         raise click.UsageError(f"an inventory's machines are reached with --backend ssh, not {backend}")
     files = {"--json": json_file, "--html": html_file, "--svg": svg_file}
     for option, file in files.items():
@@ -83,8 +82,8 @@ def run(
     selection = Selection(*((name,) for name in explain)) if explain else Selection(binds, vantages)
     draft: Draft | MachinesDraft
     with progress_bar() as progress:
-        if inventory or backend == "ssh":
-            backend, lab, draft = _on_machines(inventory, accept_new, progress)
+        if chosen.file or backend == "ssh":
+            backend, lab, draft = _on_machines(chosen, progress)
         else:
             backend, lab, draft = _in_a_lab(experiment, backend)
 
@@ -119,15 +118,14 @@ def _in_a_lab(experiment: str, backend: str) -> tuple[str, Lab, Draft]:
     return backend, factory(draft.lab), draft
 
 
-def _on_machines(
-    inventory: str | None, accept_new: bool, progress: Progress
-) -> tuple[str, Lab, MachinesDraft]:
+def _on_machines(chosen: Chosen, progress: Progress) -> tuple[str, Lab, MachinesDraft]:
     from netlab.experiments.machines import MachinesDraft
 
-    lab = machines(inventory, accept_new, progress)
+    lab = machines(chosen, progress)
     serving = lab.inventory.serving
-    servers = tuple(machine.name for machine in lab.inventory.named(serving.hosts))
-    return "ssh", lab, MachinesDraft(servers, serving.port)
+    if not serving.hosts:
+        raise NetlabError(f"{chosen.file}: no machine is left that is to serve (serve: hosts)")
+    return "ssh", lab, MachinesDraft(serving.hosts, serving.port)
 
 
 def _show(matrix: Matrix, *, explain: bool, talk: bool) -> None:

@@ -7,7 +7,7 @@ import json
 import click
 
 from netlab.commands.console import ascii_only, check_writable, open_console, progress_bar, write
-from netlab.commands.labs import attach, compose_option, inventory_options, tell_failures
+from netlab.commands.labs import Chosen, attach, compose_option, inventory_options, tell_failures
 from netlab.errors import ExitCode
 from netlab.printable import printable
 
@@ -20,8 +20,7 @@ from netlab.printable import printable
 @click.option("--strict", is_flag=True, help="Fail if a dial was not measured, or came out unexpected.")
 def scan(
     project: str | None,
-    inventory: str | None,
-    accept_new: bool,
+    chosen: Chosen,
     port: int | None,
     json_file: str | None,
     strict: bool,
@@ -41,11 +40,11 @@ def scan(
 
     check_writable(json_file)
     with progress_bar() as progress:
-        lab = attach(project, inventory, accept_new, progress)
+        lab = attach(project, chosen, progress)
         found = scan_lab(lab, progress, port)
     tell_failures(lab)
     console = open_console(to_stderr=json_file == "-")
-    name = printable(str(getattr(lab, "name", inventory)))
+    name = printable(str(getattr(lab, "name", chosen.file)))
     notes = tuple(getattr(lab, "notes", ()))
     console.print(exposure(found, name, notes, ascii_only=ascii_only(console)))
     if json_file is not None:

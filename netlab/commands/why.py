@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from netlab.commands.console import open_console, progress_bar
-from netlab.commands.labs import attach, compose_option, inventory_options, tell_failures
+from netlab.commands.labs import Chosen, attach, compose_option, inventory_options, tell_failures
 from netlab.errors import ExitCode, NetlabError
 
 
@@ -14,9 +14,7 @@ from netlab.errors import ExitCode, NetlabError
 @click.argument("destination", metavar="TO:PORT")
 @compose_option
 @inventory_options
-def why(
-    vantage: str, destination: str, project: str | None, inventory: str | None, accept_new: bool
-) -> ExitCode:
+def why(vantage: str, destination: str, project: str | None, chosen: Chosen) -> ExitCode:
     """Say why FROM reaches TO:PORT, or why not: what the facts say, what happens, and what would open it.
 
     FROM is a host of the lab; `controller` is this machine, `host` the container engine's. TO is a host, or a
@@ -30,7 +28,7 @@ def why(
 
     address, port = _address_and_port(destination)
     with progress_bar() as progress:
-        lab = attach(project, inventory, accept_new, progress)
+        lab = attach(project, chosen, progress)
         cell = ask(lab, vantage, address, port, progress)
     tell_failures(lab)
     open_console().print(explanation(cell))

@@ -9,14 +9,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from netlab.commands.console import progress_bar
-from netlab.commands.labs import inventory_options
+from netlab.commands.labs import Chosen, inventory_options
 from netlab.errors import ExitCode, NetlabError
 
 if TYPE_CHECKING:
@@ -32,11 +31,6 @@ _Command = Callable[..., ExitCode]
 _FOLLOW_S = 0.5
 _CONTAINER = "container"
 _METHODS = ("auto", "systemd", "supervised", _CONTAINER)
-
-
-def _limit_option(command: _Command) -> _Command:
-    said = "Only this machine or group. Repeatable."
-    return click.option("--limit", "limits", multiple=True, metavar="NAME", help=said)(command)
 
 
 def _check_option(command: _Command) -> _Command:
@@ -59,7 +53,6 @@ def _rolling_options(command: _Command) -> _Command:
 
 @click.command()
 @inventory_options
-@_limit_option
 @_rolling_options
 @_check_option
 @click.option("--data", metavar="DIR", help="Make what the machines serve equal to these files.")
@@ -70,9 +63,7 @@ def _rolling_options(command: _Command) -> _Command:
 @click.option("--zipapp", "program", metavar="FILE", help="Another hftp.pyz than this version's.")
 @click.option("--image", metavar="NAME|FILE", help="With --method container: another image than hftp-server.")
 def deploy(
-    inventory: str | None,
-    accept_new: bool,
-    limits: tuple[str, ...],
+    chosen: Chosen,
     serial: str,
     max_fail: str,
     check: bool,
@@ -99,8 +90,8 @@ def deploy(
         raise click.UsageError("--image goes with --method container")
     if program and method == _CONTAINER:
         raise click.UsageError("--zipapp is a program: it goes with the other methods, and --image with this")
-    wanted = _inventory(inventory)
-    targets = _targets(wanted, limits)
+    wanted = chosen.inventory()
+    targets = _targets(wanted, chosen)
     files = read_data(Path(data)) if data is not None else None
     if files is not None and files.left_out:
         click.echo(f"netlab: not served by HFTP, so left out: {', '.join(files.left_out)}", err=True)
@@ -118,7 +109,7 @@ def deploy(
         return _roll_out(
             wanted,
             targets,
-            accept_new,
+            chosen,
             terms,
             lambda rollout, there, tell: rollout.deploy({n: releases[n] for n in there}, tell),
         )
@@ -126,22 +117,19 @@ def deploy(
 
 @click.command()
 @inventory_options
-@_limit_option
 @_rolling_options
 @click.option(
     "--to", default="", metavar="RELEASE", help="Its ID, or the beginning of it; else the one before."
 )
-def rollback(
-    inventory: str | None, accept_new: bool, limits: tuple[str, ...], serial: str, max_fail: str, to: str
-) -> ExitCode:
+def rollback(chosen: Chosen, serial: str, max_fail: str, to: str) -> ExitCode:
     """Go back to the release before, on every machine, with the same checks as for a new one.
 
     Exit code: as of `netlab deploy`.
     """
     from netlab.deploy.rollout import Terms
 
-    wanted = _inventory(inventory)
-    targets = _targets(wanted, limits)
+    wanted = chosen.inventory()
+    targets = _targets(wanted, chosen)
     terms = Terms(
         who=_who(),
         batch=max(1, _share(serial, len(targets), "--serial")),
@@ -149,44 +137,42 @@ def rollback(
         keep=wanted.serving.keep,
     )
     return _roll_out(
-        wanted, targets, accept_new, terms, lambda rollout, there, tell: rollout.rollback(there, to, tell)
+        wanted, targets, chosen, terms, lambda rollout, there, tell: rollout.rollback(there, to, tell)
     )
 
 
 @click.command()
 @inventory_options
-@_limit_option
 @_check_option
-def undeploy(inventory: str | None, accept_new: bool, limits: tuple[str, ...], check: bool) -> ExitCode:
+def undeploy(chosen: Chosen, check: bool) -> ExitCode:
     """Stop the server and remove everything that `netlab deploy` has put on the machines, but for the data.
 
     Exit code: as of `netlab deploy`.
     """
     from netlab.deploy.rollout import Terms
 
-    wanted = _inventory(inventory)
-    targets = _targets(wanted, limits)
+    wanted = chosen.inventory()
+    targets = _targets(wanted, chosen)
     terms = Terms(who=_who(), batch=len(targets), max_fail=0, check=check)
     alone = replace(wanted, serving=replace(wanted.serving, reachable_from=(), not_from=()))
     return _roll_out(
-        alone, targets, accept_new, terms, lambda rollout, there, tell: rollout.undeploy(there, tell)
+        alone, targets, chosen, terms, lambda rollout, there, tell: rollout.undeploy(there, tell)
     )
 
 
 @click.command()
 @inventory_options
-@_limit_option
-def status(inventory: str | None, accept_new: bool, limits: tuple[str, ...]) -> ExitCode:
+def status(chosen: Chosen) -> ExitCode:
     """Say of each machine which release it runs, since when, whether it answers there, and where.
 
     Exit code: 0 all of them serve; 1 one does not; 3 one could not be reached.
     """
     from netlab.deploy.status import survey, told
 
-    wanted = _inventory(inventory)
-    targets = _targets(wanted, limits)
+    wanted = chosen.inventory()
+    targets = _targets(wanted, chosen)
     with progress_bar() as progress:
-        lab = _lab(wanted, targets, accept_new, progress)
+        lab = _lab(wanted, targets, chosen, progress)
         with _at_least_one(lab) as there:
             answers = survey(lab, [name for name in targets if name in there], progress)
     lines, code = told(
@@ -202,15 +188,15 @@ def status(inventory: str | None, accept_new: bool, limits: tuple[str, ...]) -> 
 @inventory_options
 @click.option("--follow", "-f", is_flag=True, help="Go on as more is written, until Ctrl-C.")
 @click.option("--lines", "-n", default=50, show_default=True, help="How many of the last lines.")
-def logs(host: str, inventory: str | None, accept_new: bool, follow: bool, lines: int) -> ExitCode:
+def logs(host: str, chosen: Chosen, follow: bool, lines: int) -> ExitCode:
     """Show what the server on HOST has written: requests, errors, restarts."""
     from netlab.deploy.machine import DeployedMachine as There
 
-    wanted = _inventory(inventory)
-    if host not in _targets(wanted, (host,)):
+    wanted = chosen.inventory()
+    if host not in _targets(wanted, replace(chosen, limits=(host,))):
         raise NetlabError(f"{host} is a group: name one machine")
     with progress_bar() as progress:
-        lab = _lab(wanted, (host,), accept_new, progress)
+        lab = _lab(wanted, (host,), chosen, progress)
         with lab:
             pieces = _pieces(There(lab, host), lines, follow)
             with suppress(KeyboardInterrupt):
@@ -260,45 +246,27 @@ def _releases(
 # --- What they share -------------------------------------------------------------------------------------
 
 
-def _inventory(file: str | None) -> Inventory:
-    from netlab.backends import load_attribute
-
-    if not file:
-        raise NetlabError("which machines? name an inventory with --inventory (-i): docs/lab-machines.md")
-    inventory: Inventory = load_attribute("ssh", "netlab.inventory:load_inventory")(file)
-    return inventory
-
-
-def _targets(inventory: Inventory, limits: Sequence[str]) -> tuple[str, ...]:
+def _targets(inventory: Inventory, chosen: Chosen) -> tuple[str, ...]:
     """Return the machines that are meant: those that are to serve, or of these the ones that are named."""
-    try:
-        serving = inventory.named(inventory.serving.hosts)
-        named = inventory.named(tuple(limits) or ("all",))
-    except KeyError as error:
-        raise NetlabError(
-            f"{inventory.source}: neither a machine nor a group is called {error.args[0]}"
-        ) from None
-    targets = tuple(machine.name for machine in serving if machine in named)
+    from netlab.inventory.limit import meant, serving_machines
+
+    named = meant(inventory, chosen.limits)
+    targets = tuple(machine.name for machine in serving_machines(inventory) if machine in named)
     if not targets:
         raise NetlabError(f"{inventory.source}: no machine is left that is to serve (serve: hosts)")
     return targets
 
 
-def _lab(inventory: Inventory, hosts: Sequence[str], accept_new: bool, progress: Progress) -> SshLab:
+def _lab(inventory: Inventory, hosts: Sequence[str], chosen: Chosen, progress: Progress) -> SshLab:
     """Return the machines that are needed, as a lab."""
-    from netlab.backends import load_attribute
-
     needed = tuple(machine for machine in inventory.machines if machine.name in hosts)
-    terms = load_attribute("ssh", "netlab.backends.ssh:Terms")(accept_new=accept_new)
-    ssh_lab = load_attribute("ssh", "netlab.backends.ssh:SshLab")
-    lab: SshLab = ssh_lab(replace(inventory, machines=needed), terms, partial(progress, "connecting"))
-    return lab
+    return chosen.lab(replace(inventory, machines=needed), progress)
 
 
 def _roll_out(
     inventory: Inventory,
     targets: Sequence[str],
-    accept_new: bool,
+    chosen: Chosen,
     terms: Terms,
     work: Callable[[Rollout, Sequence[str], Callable[[Result], None]], list[Result]],
 ) -> ExitCode:
@@ -318,7 +286,7 @@ def _roll_out(
 
     try:
         with progress_bar() as progress:
-            lab = _lab(inventory, (*targets, *vantages.all), accept_new, progress)
+            lab = _lab(inventory, (*targets, *vantages.all), chosen, progress)
             with _at_least_one(lab) as usable:
                 for name in targets:
                     if name in lab.failures:

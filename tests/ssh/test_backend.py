@@ -155,6 +155,29 @@ def test_a_host_key_is_looked_up_and_recorded_by_its_alias_as_ssh_does(own_lab: 
     assert "THE HOST KEY OF the-peer HAS CHANGED" in own_lab.netlab(*scan).err
 
 
+def test_with_a_limit_no_other_machine_is_spoken_to(lab: Fleet) -> None:
+    config = lab.directory / "many"
+    hosts = [f"Host {name}\n HostName {address}\n" for name, address in lab.machines.items()]
+    # Forty more, none of which is there.
+    off = [f"Host off{number}\n HostName 198.18.1.{number}\n" for number in range(210, 250)]
+    user = f"Host *\n User student\n IdentityFile {lab.directory}/.ssh/id_ed25519\n"
+    config.write_text("".join([*off, *hosts, user]))
+    done = lab.netlab("scan", "-i", "many", "--limit", "peer,server-*,!server-any", "--port", "22")
+    assert done.code == 0, done.err
+    assert "peer:22" in done.out
+    assert "server-any" not in done.out
+    done = lab.netlab("why", "peer", "router:22", "-i", "many", "--limit", "peer", "--limit", "router")
+    assert done.code == 0, done.err
+    done = lab.netlab("run", "-i", "many", "--limit", "peer", "--bind", "peer 0.0.0.0")
+    assert done.code == 0, done.err
+    assert done.err == ""
+    done = lab.netlab("status", "-i", "many", "--limit", "peer")
+    assert [line.split()[0] for line in done.out.splitlines()] == ["MACHINE", "peer"]
+    done = lab.netlab("scan", "-i", "many", "--limit", "nobody")
+    assert done.code == 2
+    assert done.err == "netlab: many: --limit: neither a machine nor a group is called nobody\n"
+
+
 def test_a_key_that_is_not_allowed_is_one_line(own_lab: Fleet) -> None:
     own = own_lab.directory / ".ssh"
     shutil.move(own / "id_ed25519", own / "elsewhere")

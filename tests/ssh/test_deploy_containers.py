@@ -316,7 +316,7 @@ def is_idle(lab: Machines) -> bool:
 
 def test_a_machine_without_an_engine_and_one_with_a_full_disk_are_a_line_each(lab: Machines) -> None:
     lab.inventory("reachable_from: [controller]", only=[FIRST, SECOND, PLAIN])
-    lab.on(SECOND, "sh", "-c", "head -c 10g /dev/zero > /var/lib/docker/filler 2>/dev/null || true")
+    lab.on(SECOND, "sh", "-c", "head -c 10G /dev/zero > /var/lib/docker/filler 2>/dev/null || true")
     try:
         done = deploy(lab, "--image", image(lab.engine, "other", "echo other > /other"))
     finally:
