@@ -60,6 +60,10 @@ $(ANSIBLE)/bin/ansible-playbook:
 bench-ssh: setup-dev $(ANSIBLE)/bin/ansible-playbook ## Deploy to fifty machines, and scan them, beside Ansible (sshd)
 	@$(BIN)/python -m tests.ssh.bench --ansible $(abspath $(ANSIBLE))/bin/ansible-playbook $(ARGS)
 
+.PHONY: bench-wheel
+bench-wheel: setup-dev ## Time the wheel in a new environment: --help, and the first green and red test
+	@$(BIN)/python -m tests.wheel.bench
+
 .PHONY: picture
 picture: setup-dev ## Draw the README's picture of the matrix anew
 	@$(BIN)/netlab run bind-address --backend netns --svg docs/matrix.svg >/dev/null

@@ -1,0 +1,31 @@
+"""The wheel is built and installed once a session."""
+
+from __future__ import annotations
+
+import pytest
+
+from netlab.backends.netns import NetnsLab
+from netlab.errors import BackendUnavailableError
+from netlab.model import Host, Topology
+from tests.requirements import unavailable
+from tests.wheel.installed import Installed, NoIndexError, build, install
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Return an environment with nothing but the wheel and what it needs."""
+    wheel = build(tmp_path_factory.mktemp("wheel"))
+    try:
+        return install(wheel, tmp_path_factory.mktemp("environment"))
+    except NoIndexError as error:
+        unavailable("index", str(error))
+
+
+@pytest.fixture(scope="session")
+def labs() -> None:
+    """Skip what needs a lab, where none can be made."""
+    try:
+        with NetnsLab(Topology((), (Host("any", ()),))):
+            pass
+    except BackendUnavailableError as error:
+        unavailable("netns", str(error))
