@@ -17,6 +17,18 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from netlab.backends.netns.syscalls import MS_BIND, MS_NODEV, MS_NOSUID, mount
+
+# <linux/mount.h>
+MS_RDONLY, MS_REMOUNT = 0x1, 0x20
+_FLAGS = {
+    "nosuid": MS_NOSUID,
+    "nodev": MS_NODEV,
+    "noexec": 0x8,
+    "noatime": 0x400,
+    "nodiratime": 0x800,
+    "relatime": 0x200000,
+}
 # The kernel's: they keep no file. What is mounted below /dev may (/dev/shm).
 _KEPT = ("/proc", "/sys", "/dev")
 # Where programs write what they leave.
@@ -34,9 +46,9 @@ def main() -> None:
 
 def seal() -> None:
     """Make every file system read-only, and see to it that it is."""
-    for target, options in list(mounts()):
+    for target, flags in list(mounts()):
         if not _is_kept(target):
-            subprocess.run(["mount", "-o", f"remount,bind,ro,{options}", target], check=True)
+            mount("", target, flags=MS_REMOUNT | MS_BIND | MS_RDONLY | flags)
     for directory in filter(os.path.isdir, _WRITTEN):
         try:
             descriptor = os.open(directory, os.O_TMPFILE | os.O_WRONLY)
@@ -47,15 +59,15 @@ def seal() -> None:
             raise AssertionError(f"{directory} can be written to")
 
 
-def mounts() -> Iterator[tuple[str, str]]:
-    """Yield where something is mounted, and its options but for `rw` and `ro`.
+def mounts() -> Iterator[tuple[str, int]]:
+    """Yield where something is mounted, and its flags, which nobody but who mounted it may take away.
 
-    Source: proc_pid_mountinfo(5).
+    Source: proc_pid_mountinfo(5); mount_namespaces(7).
     """
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         _, _, _, _, target, options, *_ = line.split(" ")
-        others = [option for option in options.split(",") if option not in ("rw", "ro")]
-        yield target.encode().decode("unicode_escape"), ",".join(others)
+        flags = sum(_FLAGS.get(option, 0) for option in options.split(","))
+        yield target.encode().decode("unicode_escape"), flags
 
 
 def left() -> list[str]:
