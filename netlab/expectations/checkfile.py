@@ -21,6 +21,7 @@ from netlab.experiments.plan import (
     Dial,
     Experiment,
     Headline,
+    ImageServer,
     Selection,
     Service,
     Vantage,
@@ -73,9 +74,18 @@ class CheckFile:
             return _own_hosts(self.said.binds)
         return {name: bind.host or name for name, bind in self.said.binds.items()}
 
-    @cached_property
+    @property
     def topology(self) -> Topology | None:
-        """The lab's hosts and networks, where they are known before it is up.
+        """The lab's hosts and networks, where they are known before it is up: an engine adds its machine.
+
+        Raises:
+            FileError: the lab's file names something that is not there.
+        """
+        return self.described if self.said.service.image is None else None
+
+    @cached_property
+    def described(self) -> Topology | None:
+        """The hosts and networks that a file describes.
 
         Raises:
             FileError: the lab's file names something that is not there.
@@ -135,6 +145,21 @@ class CheckFile:
             for wants, of in rule.items()
         )
 
+    def image_servers(self, image: str) -> dict[str, ImageServer]:
+        """Return what runs on each server of a lab of containers, by its host.
+
+        Raises:
+            FileError: a bind names something that the lab does not have.
+        """
+        assert self.described is not None, "it is a lab that is made"
+        expansion = Expansion(self.file, self.described)
+        servers = {}
+        for name, section in self.said.binds.items():
+            bind, service = self._bind(expansion, name, section), self._service(name, section)
+            argv = tuple(service.argv(bind, "python3", ("hftp",)))
+            servers[bind.host] = ImageServer(image, argv, service.contents(bind, ""))
+        return servers
+
     # --- Worked out for a lab -------------------------------------------------------------------------------
 
     def _whole(self, topology: Topology, engine: Engine | None) -> Experiment:
@@ -150,6 +175,8 @@ class CheckFile:
                 f"{self.name}: none of the machines that serve can be used: {', '.join(sorted(gone))}"
             )
         own = {name: self._service(name, section) for name, section in self.said.binds.items()}
+        if self.said.service.image is not None:  # the engine starts them
+            own = {name: replace(service, command=()) for name, service in own.items()}
         return Experiment(
             name=self.name,
             title=self.said.title or "Is it as it should be?",
@@ -200,8 +227,8 @@ class CheckFile:
         ports: dict[str, list[int]] = {bind.host: [] for bind in binds}
         for bind in binds:
             ports[bind.host].append(own[bind.name].port)
-        by_name = not isinstance(self.lab, InventoryLab)
-        everybody = usual_vantages(topology, self._dialling(topology), ports, engine, by_name=by_name)
+        by_name, dialling = not isinstance(self.lab, InventoryLab), self._dialling(topology, engine)
+        everybody = usual_vantages(topology, dialling, ports, engine, by_name=by_name)
         usual = {vantage.name: vantage for vantage in everybody}
         if self.said.vantages is None:
             return tuple(usual.values())
@@ -209,7 +236,7 @@ class CheckFile:
         for name, columns in self.said.vantages.items():
             if name in self._gone(topology):
                 continue
-            check_known(self.file, ("vantages", name), "vantage", name, {SERVER, *self._dialling(topology)})
+            check_known(self.file, ("vantages", name), "vantage", name, {SERVER, *dialling})
             if columns is not None:
                 vantages.append(expansion.vantage(name, columns, binds))
             elif name in usual:
@@ -218,12 +245,13 @@ class CheckFile:
                 raise self.file.error(("vantages", name), "it is the server's own host: call it server")
         return tuple(vantages)
 
-    def _dialling(self, topology: Topology) -> list[str]:
+    def _dialling(self, topology: Topology, engine: Engine | None) -> list[str]:
         """Return who dials: of a lab that is made, neither routers nor servers, which are all alike."""
         if not isinstance(self.lab, MadeLab):
             return [host.name for host in topology.hosts]
-        servers = {*self.hosts.values()}
-        return [host.name for host in topology.hosts if not host.forwards and host.name not in servers]
+        at_engine = engine.host if engine is not None else ""
+        others = [host for host in topology.hosts if host.name not in self.hosts.values()]
+        return [host.name for host in others if not host.forwards or host.name == at_engine]
 
     def _gone(self, topology: Topology) -> frozenset[str]:
         """Return the machines that could not be used: the check can't succeed, but goes on without them."""
@@ -268,7 +296,8 @@ def read(name: str, text: str, folder: Path) -> CheckFile:
     """
     file = parse(name, text, CheckError)
     said = file.validate(CheckFileSection, _WHOLE)
-    lab = choose_lab(file, said.lab, folder)
+    usual = "lan" if said.service.image else "bind-address"
+    lab = choose_lab(file, usual if said.lab is None else said.lab, folder)
     groups = _groups_of(lab) | {name: tuple(members) for name, members in said.groups.items()}
     check_file = CheckFile(file, said, lab, groups, folder=folder)
     _check_startable(check_file)
@@ -295,8 +324,11 @@ def _check_startable(check_file: CheckFile) -> None:
                 raise file.error(
                     ("binds", name, "host"), "in a lab that is made, a bind has a host of its own"
                 )
-            if said.service.command is None and bind.command is None:
-                raise file.error(("service",), "command is missing: nothing runs in a lab that is made")
+            if (said.service.command or said.service.image or bind.command) is None:
+                problem = "command or image is missing: nothing runs yet in a lab that is made"
+                raise file.error(("service",), problem)
+        elif said.service.image is not None:
+            raise file.error(("service", "image"), "goes with a lab that is made; here the hosts are there")
         elif bind.command is None and said.service.command is None and _needs_a_file(check_file, bind):
             problem = "hftp recognises a server that netlab starts, by a file of this run: take tcp"
             raise file.error(("service", "check"), problem)

@@ -42,12 +42,21 @@ def run(check_file: CheckFile, terms: Terms, progress: Progress) -> Checked:
         NetlabError: the file names something that the lab does not have.
         LabError: the lab failed.
     """
-    hosts = tuple(check_file.hosts.values())
-    name, lab = lab_of(check_file.lab, check_file.topology, hosts, terms, progress)
+    name, lab = _lab(check_file, terms, progress)
     matrix = run_experiment(check_file, name, lab, progress)
     failures = tuple(f"{host}: {error}" for host, error in getattr(lab, "failures", {}).items())
     topology = matrix.experiment.topology
     return hold(matrix, lambda dial: check_file.expectation(dial, topology), failures)
+
+
+def _lab(check_file: CheckFile, terms: Terms, progress: Progress) -> tuple[str, Lab]:
+    image = check_file.said.service.image
+    if image is None:
+        hosts = tuple(check_file.hosts.values())
+        return lab_of(check_file.lab, check_file.topology, hosts, terms, progress)
+    _check_backend(terms, "compose")
+    of_images = load_attribute("compose", "netlab.backends.compose.described:ImageLab")
+    return "compose", of_images(check_file.described, check_file.image_servers(image))
 
 
 def lab_of(
@@ -67,9 +76,7 @@ def lab_of(
         NetlabError: the terms don't go with the choice.
     """
     kind = {MadeLab: "netns", InventoryLab: "ssh"}.get(type(choice), "compose")
-    name = terms.backend or kind
-    if name != kind:
-        raise NetlabError(f"the lab is one for the backend {kind}, not for {name}")
+    name = _check_backend(terms, kind)
     match choice:
         case MadeLab():
             assert topology is not None
@@ -82,3 +89,14 @@ def lab_of(
             ssh = load_attribute(name, "netlab.backends.ssh:Terms")(accept_new=terms.accept_new)
             open_ssh = load_attribute(name, "netlab.backends.ssh:SshLab")
             return name, open_ssh(inventory, ssh, partial(progress, "connecting"))
+
+
+def _check_backend(terms: Terms, kind: str) -> str:
+    """Return the backend that a lab is for.
+
+    Raises:
+        NetlabError: another one was asked for.
+    """
+    if terms.backend not in ("", kind):
+        raise NetlabError(f"the lab is one for the backend {kind}, not for {terms.backend}")
+    return kind

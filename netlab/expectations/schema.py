@@ -48,12 +48,14 @@ class CheckedServiceSection(Section):
     Attributes:
         command: what starts it, with `{address}`, `{endpoint}`, `{port}`, `{device}`, `{data}` filled in;
             without one it runs already.
+        image: a container image that it runs from; then the command is optional.
         files: what is put into `{data}` before it starts, by name, with the same and `{nonce}` filled in.
         port: the port that it listens on.
         check: how its answer is recognised.
     """
 
     command: Annotated[list[str], Field(min_length=1)] | None = None
+    image: Annotated[str, Field(min_length=1)] | None = None
     options: OptionsSection = OptionsSection()
     files: dict[str, str] = Field(default_factory=dict)
     port: Port
@@ -150,7 +152,8 @@ class CheckFileSection(Section):
     """A whole file.
 
     Attributes:
-        lab: the name of a lab that comes with netlab, the file of one, or a mapping: see `labs`.
+        lab: the name of a lab that comes with netlab, the file of one, or a mapping: see `labs`. If nothing
+            is said, `bind-address`; for an image `lan`, since containers don't forward.
         binds: by name; a list of addresses is short for binds that are called like them.
         vantages: who dials, and what, where not everybody should dial everything.
         groups: names for several vantages.
@@ -160,7 +163,7 @@ class CheckFileSection(Section):
     """
 
     title: str = ""
-    lab: Any = "bind-address"
+    lab: Any = None
     service: CheckedServiceSection
     binds: Annotated[
         dict[str, CheckedBindSection],

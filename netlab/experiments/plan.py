@@ -92,6 +92,21 @@ class ComposeFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageServer:
+    """What runs on a server that is a container.
+
+    Attributes:
+        image: its name.
+        argv: the command; the image's own if it is empty. `{data}` in it is where the files are.
+        files: content by name.
+    """
+
+    image: str
+    argv: tuple[str, ...]
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """A part of the matrix, by the names of its rows and columns; all of them where none are named."""
 

@@ -112,3 +112,31 @@ def test_what_the_project_does_not_have_is_said_in_a_line(engine: Engine, folder
     assert ended.returncode == ExitCode.USAGE, ended.stdout + ended.stderr
     assert "no service is called 'dbx': there is db, proxy, web" in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def test_a_lab_is_made_of_containers_for_a_service_that_is_an_image(engine: Engine, folder: Path) -> None:
+    before = holdings(engine)
+    text = """\
+service:
+  image: hftp-server
+  command: [sh, -c, 'cat "{data}/words"; exec hftp serve -a "{address}" -p {port} -d {data}']
+  files: {words: "a $dollar and {address}"}
+  port: 19500
+  check: hftp
+binds: {any: 0.0.0.0, local: 127.0.0.1, lan: "{lan.ipv4}"}
+expect:
+  - deny
+  - allow: {from: server, bind: [any, local], to: [localhost, 127.0.0.1]}
+  - allow: {bind: [any, lan], to: [name, hostname, lan-ipv4]}
+"""
+    ended = check(engine, folder, text)
+    assert ended.returncode == ExitCode.OK, ended.stdout + ended.stderr
+    assert "33 cells, 33 of 33 as expected" in ended.stdout
+    assert holdings(engine) - before == set()
+
+
+def test_a_lab_of_containers_has_no_routers(engine: Engine, folder: Path) -> None:
+    text = "service: {image: hftp-server, port: 19500}\nlab: bind-address\n"
+    ended = check(engine, folder, text)
+    assert ended.returncode == ExitCode.USAGE, ended.stdout + ended.stderr
+    assert "router is a router, and containers don't forward: take another lab" in ended.stderr

@@ -148,7 +148,7 @@ def test_a_file_that_is_wrong_is_one_line_and_nothing_is_brought_up(tmp_path: Pa
 def test_options_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     for arguments, said in [
         (("--record", "--bind", "any"), "--record writes the whole of what is expected"),
-        (("--backend", "compose"), "its lab is one for the backend netns, not for compose"),
+        (("--backend", "compose"), "the lab is one for the backend netns, not for compose"),
         (("--baseline", "no.json"), "no.json: No such file or directory"),
         (("--bind", "x"), "no bind is called 'x': there is any"),
         (("--from", "x"), "no vantage is called 'x': there is server, peer"),

@@ -28,7 +28,7 @@ _RUNS_AT_ONCE = 8
 # Each run's networks begin this many further on: 198.18.1, 198.18.11, 198.18.21, ...
 _STRIDE = 10
 # Where the server's data is in the image (docker/Dockerfile).
-_DATA = "/srv/hftp"
+DATA = "/srv/hftp"
 
 
 class ComposeLab(Containers):
@@ -103,7 +103,7 @@ class ComposeLab(Containers):
                 there = ", ".join(services)
                 raise NetlabError(f"{self._file}: no service is called {server!r}: there is {there}")
             (directory / server).mkdir(mode=0o755, exist_ok=True)
-            services[server]["volumes"] = [f"{directory / server}:{_DATA}:ro"]
+            services[server]["volumes"] = [f"{directory / server}:{DATA}:ro"]
         added = {"services": services} | {
             kind: {
                 name: {"labels": self._labels}

@@ -101,11 +101,11 @@ WRONG = [
     ("- a\n", "netlab.yaml:1: expected a check, with keys such as service and expect; got a list"),
     (
         "service: {port: 80}\n",
-        "netlab.yaml:1: service: command is missing: nothing runs in a lab that is made",
+        "netlab.yaml:1: service: command or image is missing: nothing runs yet in a lab that is made",
     ),
     (
         "service: {comand: [x], port: 80}\n",
-        "netlab.yaml:1: service.comand: unknown key (did you mean 'command'?); allowed here: command, options, files, port, check",
+        "netlab.yaml:1: service.comand: unknown key (did you mean 'command'?); allowed here: command, image, options, files, port, check",
     ),
     (
         MINIMAL + "expect: [alow]\n",
