@@ -183,6 +183,21 @@ class DeployedMachine:
             count: told of bytes that have gone.
         """
         place = PurePosixPath(self.ask("incoming", {"directory": directory})["path"])
+        try:
+            self._send_files(directory, place, files, digests, count)
+        except MachineError:
+            if not self.gone:  # a part of a file may be what fills the disk
+                self.ask("abandon", {"directory": directory})
+            raise
+
+    def _send_files(
+        self,
+        directory: str,
+        place: PurePosixPath,
+        files: Mapping[str, Path],
+        digests: Mapping[str, str],
+        count: Callable[[int], None],
+    ) -> None:
         left = len(files)
         for name, path in files.items():
             try:

@@ -192,7 +192,9 @@ class Rollout:
             try:
                 step(work)
             except NetlabError as error:
-                work.end(State.FAILED, "", str(error))
+                # What is on trial is taken back there, as nobody confirms it: to what, is not known here.
+                still = "" if work.switched else work.seen.get("current", "")
+                work.end(State.FAILED, still, str(error))
 
         waiting = [self._pool.submit(attempt, work) for work in works if work.result is None]
         self._progress(phase, 0, len(waiting))

@@ -93,6 +93,17 @@ class Fleet:
         """Run netlab on the controller."""
         return self.run([sys.executable, "-m", "netlab", *arguments], timeout_s=timeout_s)
 
+    def at_a_terminal(self, secret: str, question: str, *arguments: str) -> Done:
+        """Run netlab on the controller as somebody who types: see `tests.ssh.terminal`."""
+        file = self.directory / "secret"
+        file.write_text(secret)
+        terminal = Path(__file__).with_name("terminal.py")
+        typed = [sys.executable, str(terminal), file.name, question]
+        try:
+            return self.run([*typed, sys.executable, "-m", "netlab", *arguments], timeout_s=90)
+        finally:
+            file.unlink()
+
     def start_machine(self, name: str, disk: str = _DISK) -> None:
         """Start a machine's daemon, once more after it was ended: then its files are still there."""
         own = self.directory / "hosts" / name

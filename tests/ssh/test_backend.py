@@ -7,10 +7,13 @@ import shutil
 import signal
 from typing import Any
 
+import pytest
+
 from netlab.backends.netns import NetnsLab
 from netlab.experiments.machines import MachinesDraft
 from netlab.experiments.plan import SERVER
 from netlab.run import run
+from tests.requirements import unavailable
 from tests.ssh.conftest import machines
 from tests.ssh.fleet import Done, Fleet, keygen
 
@@ -208,10 +211,49 @@ def test_why_explains_a_way_across_hosts(lab: Fleet) -> None:
     assert "predicted refused, observed refused" in done.out
 
 
-def test_a_machine_behind_a_jump_host_is_reached_through_it(own_lab: Fleet) -> None:
+def test_a_filter_that_no_fact_shows_is_suspected_where_it_may_be(own_lab: Fleet) -> None:
+    dropped = [
+        "iptables",
+        "--append",
+        "INPUT",
+        "--protocol",
+        "tcp",
+        "--dport",
+        "22",
+        "--source",
+        "198.18.1.101",
+    ]
+    filtering = own_lab.lab.spawn("server-any", [*dropped, "--jump", "DROP"])
+    if filtering.wait(10):
+        unavailable("ssh", f"no packet filter can be set up in a namespace: {filtering.diagnostics()}")
+    done = own_lab.netlab("why", "peer", "server-any:22", "-i", "lab.yaml")
+    assert done.code == 1, done.out + done.err
+    assert "predicted open, observed timeout" in done.out
+    said = " ".join(done.out.split())
+    assert "a packet filter between peer and server-any, on neither host, or on one of them" in said
+
+
+def test_a_machine_without_its_python_is_one_line_and_stops_nobody(lab: Fleet) -> None:
+    machines = list(lab.machines.items())[:2]
+    (lost, _), (there, _) = machines
+    hosts = [f"  {name}: {{address: {address!r}}}\n" for name, address in machines]
+    hosts[0] = hosts[0].replace("}", ", python: /no/such/python}")
+    (lab.directory / "odd.yaml").write_text("defaults: {user: student}\nhosts:\n" + "".join(hosts))
+    done = lab.netlab("scan", "-i", "odd.yaml", "--port", "22")
+    assert f"{there}:22" in done.out
+    assert [line for line in done.err.splitlines() if lost in line and "/no/such/python" in line]
+    assert "Traceback" not in done.err
+    done = lab.netlab("status", "-i", "odd.yaml")
+    assert done.code == 3
+    assert "/no/such/python" in next(line for line in done.out.splitlines() if line.startswith(lost))
+    assert "nothing is deployed" in next(line for line in done.out.splitlines() if line.startswith(there))
+
+
+@pytest.mark.parametrize("way", ["router", "[peer, router]"])
+def test_a_machine_behind_jump_hosts_is_reached_through_them(own_lab: Fleet, way: str) -> None:
     hosts = "".join(f"  {name}: {{address: {address!r}}}\n" for name, address in own_lab.machines.items())
     hosts = hosts.replace(
-        f"remote: {{address: {own_lab.machines['remote']!r}", "remote: {address: 198.18.3.102, jump: router"
+        f"remote: {{address: {own_lab.machines['remote']!r}", f"remote: {{address: 198.18.3.102, jump: {way}"
     )
     own_lab.inventory.write_text(f"defaults: {{user: student}}\nhosts:\n{hosts}")
     # Directly there is no way: the router passes nothing on.

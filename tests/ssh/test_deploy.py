@@ -239,6 +239,14 @@ def test_who_must_get_through_and_does_not_takes_it_back_with_the_predicted_reas
     assert "nothing runs there now" in line
 
 
+def test_an_address_that_is_not_the_machines_is_told_before_anything_changes(lab: Room) -> None:
+    lab.inventory("addresses: [198.18.1.250]", only=["lab01"])
+    done = lab.netlab("deploy")
+    assert done.code == 1, done.out + done.err
+    assert lines_of(done)["lab01"] == "failed - 198.18.1.250 is no address of this host"
+    assert lab.releases("lab01") == {}
+
+
 def test_a_gate_that_is_violated_later_is_told_though_nothing_changed(lab: Room) -> None:
     lab.inventory("addresses: [0.0.0.0]")
     deployed(lab)

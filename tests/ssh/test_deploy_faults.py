@@ -117,6 +117,49 @@ def test_a_disk_that_fills_up_during_the_upload_is_told_and_nothing_is_left(lab:
     assert not lab.run("lab01", "sh", "-c", f"ls -d {BASE}/releases/.??* 2>/dev/null || true")
 
 
+def test_a_disk_that_fills_up_during_the_data_leaves_no_half_file_and_the_next_run_finishes(
+    lab: Room,
+) -> None:
+    lab.inventory("reachable_from: [controller]", only=["lab01", "lab05"])
+    assert lab.netlab("deploy").code == 0
+    release = lab.current("lab01")
+    files = lab.up.directory / "files"
+    files.mkdir(exist_ok=True)
+    (files / "a-small").write_bytes(b"small")
+    (files / "b-large").write_bytes(os.urandom(40 * MIB))
+    deploying = lab.start("deploy", "--data", "files")
+    arriving = "stat -c %s hftp-data/.netlab-incoming/b-large 2>/dev/null || echo 0"
+    wait_until(lambda: int(lab.run("lab01", "sh", "-c", arriving)) > MIB)
+    lab.run("lab01", "sh", "-c", "head -c 64m /dev/zero > filler 2>/dev/null || true")
+    lines = [deploying.readline(60).decode() for _ in range(2)]
+    assert deploying.wait(30) == 1
+    deploying.close()
+    assert re.match(
+        rf"lab01 +failed +{release[:12]} +the upload broke off: .*: the disk is full", lines[0]
+    ), lines
+    assert re.match(r"lab05 +deployed +.*2 files sent", lines[1]), lines
+    # What came over whole is served, of the other nothing is left, and there is as much room as before.
+    assert lab.run("lab01", "ls", "-A", "hftp-data").split() == ["a-small"]
+    assert lab.run("lab01", "cat", "hftp-data/a-small") == "small"
+    assert lab.current("lab01") == release
+    assert lab.answers("lab01")
+    lab.run("lab01", "sh", "-c", "head -c 64m /dev/zero > filler2 2>/dev/null || true")
+    done = lab.netlab("deploy", "--data", "files")
+    assert done.code == 1, done.out + done.err
+    assert re.match(
+        r"failed \w+ the disk is full: \d+ KiB free, \d+ needed for --data", lines_of(done)["lab01"]
+    )
+    lab.run("lab01", "rm", "filler", "filler2")
+    done = lab.netlab("deploy", "--data", "files")
+    assert done.code == 0, done.out + done.err
+    assert "b-large sent" in lines_of(done)["lab01"]
+    assert lab.run("lab01", "cmp", "hftp-data/b-large", str(files / "b-large")) == ""
+    lab.run("lab01", "sh", "-c", "head -c 64m /dev/zero > filler 2>/dev/null || true")
+    done = lab.netlab("undeploy")
+    lab.run("lab01", "rm", "-r", "filler", "hftp-data")
+    assert done.code == 0, done.out + done.err
+
+
 def test_a_machine_that_dies_during_the_upload_is_whole_when_it_is_back(lab: Room) -> None:
     lab.inventory("reachable_from: [controller]", only=["lab01", "lab05"])
     assert lab.netlab("deploy").code == 0
@@ -212,45 +255,10 @@ def test_no_secret_is_ever_shown(lab: Room, tmp_path: Path) -> None:
     text = (lab.up.directory / inventory).read_text()
     text = text.replace("user: student", "user: student, key: secret_key, only_these_keys: true")
     (lab.up.directory / inventory).write_text(text)
-    # On a terminal of its own, as somebody who types: script(1) is not everywhere, pty(7) is.
-    typing = f"""
-import os, pty, select, sys
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execv(sys.executable, [sys.executable, "-m", "netlab", "deploy", "-i", "{inventory}"])
-seen, told = b"", False
-while True:
-    try:
-        if not select.select([terminal], [], [], 30)[0]:
-            break
-        piece = os.read(terminal, 4096)
-    except OSError:
-        break
-    if not piece:
-        break
-    seen += piece
-    if not told and b"passphrase of" in seen:
-        os.write(terminal, b"{passphrase}\\n")
-        told = True
-    for process in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            for what in ("cmdline", "environ"):
-                content = open(f"/proc/{{process}}/{{what}}", "rb").read()
-                if b"{passphrase}" in content and int(process) != os.getpid():
-                    print("SHOWN in", what)
-        except OSError:
-            pass
-sys.stdout.buffer.write(seen)
-sys.stdout.flush()
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) if told else 99)
-"""
-    file = lab.up.directory / "at_a_terminal.py"
-    file.write_text(typing)
-    done = lab.up.run([lab.up.lab.python("lab01"), str(file)], timeout_s=90)
-    assert done.code == 0, done.out + done.err
+    done = lab.up.at_a_terminal(passphrase, "passphrase of", "deploy", "-i", inventory)
+    assert "ENDED 0 QUESTIONS 1 SEEN []" in done.out, done.out + done.err
     assert "deployed" in done.out
     assert passphrase not in done.out + done.err
-    assert "SHOWN" not in done.out
     assert passphrase not in lab.run("lab01", "sh", "-c", "grep -r correct-horse . || true")
     private = key.read_text().splitlines()[2]
     assert private not in done.out + done.err + lab.run(

@@ -38,9 +38,12 @@ def take_lock(path: str, who: str, wait_s: float) -> int:
                 raise ProblemError(f"another deployment is at work: {printable(holder)}") from None
             time.sleep(0.1)
         os.close(descriptor)
-    os.ftruncate(descriptor, 0)
     since = time.strftime("%Y-%m-%d %H:%M:%S %z")
-    os.pwrite(descriptor, f"{who}, process {os.getpid()}, since {since}".encode(), 0)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{who}, process {os.getpid()}, since {since}".encode(), 0)
+    except OSError:  # a full disk: what makes room there needs the lock, too
+        pass
     return descriptor
 
 
