@@ -35,7 +35,9 @@ _OPTIONS = (
     *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "man")),
     "--dpkgopt=force-unsafe-io",  # it is a temporary directory
     '--customize-hook=rm -r "$1"/etc/apt/sources.list.d/* "$1"/var/cache/* "$1"/var/log/*',
-    '--customize-hook=rm -f "$1"/etc/ssh/ssh_host_*',  # each machine makes its own
+    '--customize-hook=rm -f "$1"/etc/ssh/ssh_host_*',  # each machine has its own
+    # Without it the journal is in memory, and of the accounts only root can read it.
+    '--customize-hook=! test -e "$1"/usr/bin/journalctl || mkdir "$1"/var/log/journal',
 )
 
 

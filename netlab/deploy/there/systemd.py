@@ -182,7 +182,9 @@ class Systemd(Service):
             ["journalctl", unit, "--output=short-iso", "--show-cursor", "--quiet", *since]
         )
         if code:
-            raise ProblemError(f"journalctl: {' '.join(err.split())}")
+            raise ProblemError(
+                f"journalctl: {' '.join(err.split())} (the group systemd-journal may read all)"
+            )
         text, mark, last = out.rpartition("-- cursor: ")
         return {"text": text if mark else out, "cursor": last.strip() if mark else cursor}
 
