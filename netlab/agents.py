@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any, Self
 
-from netlab.backends import Lab
+from netlab.backends import Runner
 from netlab.errors import AgentError
 from netlab.session import AgentSession
 
@@ -22,11 +22,12 @@ class Agents:
     """An agent on every host of a lab, as a context manager.
 
     Args:
-        lab: a lab that is up.
+        lab: runs programs on the hosts of a lab that is up.
+        program: the source of what runs there, if not the agent's, as in `AgentSession`.
     """
 
-    def __init__(self, lab: Lab) -> None:
-        self._lab = lab
+    def __init__(self, lab: Runner, program: bytes | None = None) -> None:
+        self._lab, self._program = lab, program
         self._sessions: dict[str, AgentSession] = {}
         self._changing = threading.Lock()
         self._closing = False
@@ -85,7 +86,7 @@ class Agents:
         known = self._sessions.get(host)
         if known is not None:
             return known
-        session = AgentSession(self._lab, host)
+        session = AgentSession(self._lab, host, self._program)
         with self._changing:
             if not self._closing:
                 self._sessions[host] = session

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -33,6 +34,18 @@ Services = Mapping[str, ServiceStart | AgentError]
 # Told of a run's lab and of what came of it, while the lab is still up.
 BeforeDown = Callable[[Lab, Matrix], None]
 
+# Told when a round is dialled: its part of the experiment, and its services, which still run.
+RoundOver = Callable[[Experiment, Services], None]
+
+# Looks on in a lab as long as its context lasts.
+Watcher = Callable[[Lab, Experiment], AbstractContextManager[RoundOver]]
+
+
+@contextmanager
+def unwatched(lab: Lab, experiment: Experiment) -> Iterator[RoundOver]:
+    """Be a watcher who takes no notice."""
+    yield lambda experiment, services: None
+
 
 class Draft(Protocol):
     """What is to be dialled, before the lab is up."""
@@ -55,6 +68,7 @@ def run(
     lab: Lab,
     progress: Progress,
     before_down: BeforeDown = lambda lab, matrix: None,
+    watcher: Watcher = unwatched,
 ) -> Matrix:
     """Run an experiment.
 
@@ -65,6 +79,7 @@ def run(
         progress: told of each phase.
         before_down: called when everything is measured. The services of the last round still run; the lab
             stays up until it returns.
+        watcher: looks on, from before the first service is started until `before_down` has returned.
 
     Raises:
         BackendUnavailableError: this machine can't bring up such a lab.
@@ -76,19 +91,20 @@ def run(
     facts: dict[str, Mapping[str, Facts]] = {}
     with lab, Agents(lab) as agents:
         experiment = draft.on(lab.topology, lab.engine)
-        for binds in experiment.rounds():
-            now = replace(experiment, binds=binds)
-            found, seen = _round(now, lab, agents, progress)
-            cells.update(found)
-            facts.update({bind.name: seen for bind in binds})
-        rows = tuple(cells[dial] for dial in experiment.dials())
-        matrix = Matrix(experiment, backend, facts, rows, time.monotonic() - started)
-        before_down(lab, matrix)
+        with watcher(lab, experiment) as round_over:
+            for binds in experiment.rounds():
+                now = replace(experiment, binds=binds)
+                found, seen = _round(now, lab, agents, progress, round_over)
+                cells.update(found)
+                facts.update({bind.name: seen for bind in binds})
+            rows = tuple(cells[dial] for dial in experiment.dials())
+            matrix = Matrix(experiment, backend, facts, rows, time.monotonic() - started)
+            before_down(lab, matrix)
     return matrix
 
 
 def _round(
-    experiment: Experiment, lab: Lab, agents: Agents, progress: Progress
+    experiment: Experiment, lab: Lab, agents: Agents, progress: Progress, round_over: RoundOver
 ) -> tuple[dict[Dial, Cell], Mapping[str, Facts]]:
     """Try binds of different hosts at the same time."""
     nonces = {bind.name: secrets.token_hex(16) for bind in experiment.binds}
@@ -97,6 +113,7 @@ def _round(
     facts = _facts_of_running(experiment, lab, agents, _names(lab, questions), progress)
     view = View(facts, lab.topology, lab.engine, lab.complete)
     cells = measure(agents, view, questions, experiment.patience_s, progress)
+    round_over(experiment, services)
     judged = (_with_service(cell, services[cell.bind.host]) for cell in cells)
     return {question.dial: cell for question, cell in zip(questions, judged, strict=True)}, facts
 

@@ -123,6 +123,23 @@ class ServingLab(Lab, Protocol):
         """
 
 
+@runtime_checkable
+class ContainerLab(Lab, Protocol):
+    """A lab of containers: what the engine can do, and tells, beyond what agents can."""
+
+    def capturing(self) -> Runner:
+        """Return what runs programs on the hosts that may capture packets, and nothing else besides."""
+
+    def logs(self) -> Mapping[str, str]:
+        """Return what the containers wrote, the last of it, by host."""
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the versions of what makes the containers."""
+
+    def environments(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the containers' environments, by host. They have secrets in them."""
+
+
 LabFactory = Callable[["Topology | ComposeFile"], Lab]
 
 # name -> "module:class", imported on use, so that no backend's libraries are needed for another's.

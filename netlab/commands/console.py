@@ -118,6 +118,21 @@ def write(file: str, text: str) -> None:
         raise NetlabError(f"{file}: {error.strerror}") from None
 
 
+def write_bytes(file: str, content: bytes) -> None:
+    """Write a file, whole or not at all; `-` is standard output.
+
+    Raises:
+        NetlabError: it can't be written.
+    """
+    try:
+        with click.open_file(file, "wb", atomic=_is_replaced(file)) as out:
+            out.write(content)
+    except BrokenPipeError:
+        raise BrokenPipeError from None
+    except OSError as error:
+        raise NetlabError(f"{file}: {error.strerror}") from None
+
+
 def _is_replaced(file: str) -> bool:
     """Whether a new file takes the place: what is no file (/dev/stdout, a pipe) is written to as it is."""
     return file != "-" and (Path(file).is_file() or not Path(file).exists())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,7 @@ from netlab.commands.console import (
     open_console,
     progress_bar,
     write,
+    write_bytes,
 )
 from netlab.commands.keeping import keep_options, keeper
 from netlab.commands.labs import Chosen, inventory_options, machines, tell_failures
@@ -22,6 +24,7 @@ from netlab.errors import ExitCode, NetlabError
 
 if TYPE_CHECKING:
     from netlab.backends import Lab
+    from netlab.bundle.recording import Recorded, Recording
     from netlab.experiments import Draft
     from netlab.experiments.machines import MachinesDraft
     from netlab.matrix import Matrix
@@ -45,6 +48,9 @@ _PICTURE_COLUMNS = 100
 @click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON; - is standard output.")
 @click.option("--html", "html_file", metavar="FILE", help="Write a page that explains every cell.")
 @click.option("--svg", "svg_file", metavar="FILE", help="Write the screen as a picture.")
+@click.option(
+    "--bundle", "bundle_file", metavar="FILE", help="Write all of it, with packets and logs, as a zip."
+)
 @keep_options
 def run(
     experiment: str,
@@ -56,6 +62,7 @@ def run(
     json_file: str | None,
     html_file: str | None,
     svg_file: str | None,
+    bundle_file: str | None,
     keep_on_fail: bool,
     keep_for: float | None,
 ) -> ExitCode:
@@ -69,12 +76,13 @@ def run(
     """
     from netlab.experiments.plan import Selection
     from netlab.run import run as run_experiment
+    from netlab.run import unwatched
 
     if explain and (binds or vantages):
         raise click.UsageError("--explain names one cell: it goes without --bind and --from")
     if chosen.file and backend not in ("ssh", "netns"):
         raise click.UsageError(f"an inventory's machines are reached with --backend ssh, not {backend}")
-    files = {"--json": json_file, "--html": html_file, "--svg": svg_file}
+    files = {"--json": json_file, "--html": html_file, "--svg": svg_file, "--bundle": bundle_file}
     for option, file in files.items():
         check_writable(file, option)
     talk = only_one_to_output(files)
@@ -82,12 +90,15 @@ def run(
     selection = Selection(*((name,) for name in explain)) if explain else Selection(binds, vantages)
     draft: Draft | MachinesDraft
     with progress_bar() as progress:
+        recording = _recording(progress) if bundle_file is not None else None
         if chosen.file or backend == "ssh":
             backend, lab, draft = _on_machines(chosen, progress)
         else:
             backend, lab, draft = _in_a_lab(experiment, backend)
 
         def tell(lab: Lab, matrix: Matrix) -> None:
+            if recording is not None and bundle_file is not None:
+                _write_bundle(matrix, recording.finish(lab), bundle_file)
             progress.hide()
             tell_failures(lab)
             _show(matrix, explain=bool(explain), talk=talk)
@@ -97,7 +108,9 @@ def run(
             if kept is not None and _code(lab, matrix):
                 kept.keep(matrix)
 
-        matrix = run_experiment(draft.only(selection), backend, lab, progress, tell)
+        matrix = run_experiment(
+            draft.only(selection), backend, lab, progress, tell, recording.watch if recording else unwatched
+        )
     return _code(lab, matrix)
 
 
@@ -147,6 +160,24 @@ def _write_html(matrix: Matrix, file: str) -> None:
     from netlab.report.html import page
 
     write(file, page(matrix))
+
+
+def _recording(progress: Progress) -> Recording:
+    from netlab.bundle.recording import Recording
+
+    return Recording(progress)
+
+
+def _write_bundle(matrix: Matrix, recorded: Recorded, file: str) -> None:
+    from netlab.bundle.contents import bundle, manifest_head
+
+    archive = bundle(matrix, recorded)
+    content = archive.finished(manifest_head(matrix, datetime.now(UTC).isoformat(timespec="seconds")))
+    write_bytes(file, content)
+    missing = f", {archive.missing} are missing and it says why" if archive.missing else ""
+    click.echo(
+        f"{file}: {archive.count} files, {len(content) >> 10} KiB: see its manifest.json{missing}", err=True
+    )
 
 
 def _write_svg(matrix: Matrix, file: str) -> None:

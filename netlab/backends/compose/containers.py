@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from netlab.backends import Program
-from netlab.backends.compose.engine import Engine
+from netlab.backends import Program, Runner
+from netlab.backends.compose.engine import Engine, asking, compose_version
 from netlab.backends.compose.project import Project
 from netlab.backends.compose.sidecar import SidecarChannel, start_sidecar
 from netlab.facts import Engine as EngineFacts
 from netlab.model import Topology
+
+# Of what a container wrote, for the record of a run.
+_LOG_LINES = 5000
+_LOG_LETTERS = 256 * 1024
 
 
 class Containers:
@@ -56,6 +61,60 @@ class Containers:
         Raises:
             LabError: the host is gone, or the program can't be started.
         """
+        return start_sidecar(self._engine, self._network(host), argv, self._labels)
+
+    def capturing(self) -> Runner:
+        """Return what runs programs in sidecars that may capture packets."""
+        return _Capturing(self)
+
+    def spawn_capturing(self, host: str, argv: Sequence[str]) -> SidecarChannel:
+        """Start a program in a sidecar in the host's network that may capture packets there.
+
+        Raises:
+            LabError: the host is gone, or the program can't be started.
+        """
+        return start_sidecar(self._engine, self._network(host), argv, self._labels, captures=True)
+
+    def logs(self) -> Mapping[str, str]:
+        """Return the last of what the containers wrote, by host."""
+        with asking(self._engine):
+            containers = self._engine.client.containers
+            return {
+                host: containers.get(identity).logs(tail=_LOG_LINES).decode(errors="replace")[-_LOG_LETTERS:]
+                for host, identity in self._project.containers.items()
+            }
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the versions of the engine and of Compose."""
+        return {"container engine": self._engine.version, "Compose": compose_version(self._engine)}
+
+    def environments(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the containers' environments, by host."""
+        with asking(self._engine):
+            inspected = {
+                host: self._engine.client.containers.get(identity).attrs
+                for host, identity in self._project.containers.items()
+            }
+        return {
+            host: dict(entry.partition("=")[::2] for entry in said["Config"]["Env"] or ())
+            for host, said in inspected.items()
+        }
+
+    def _network(self, host: str) -> str:
         container = self._project.containers.get(host)
-        network = f"container:{container}" if container is not None else "host"
-        return start_sidecar(self._engine, network, argv, self._labels)
+        return f"container:{container}" if container is not None else "host"
+
+
+@dataclass(frozen=True)
+class _Capturing:
+    """Runs programs that may capture packets on the hosts of a lab."""
+
+    lab: Containers
+
+    def spawn(self, host: str, argv: Sequence[str]) -> SidecarChannel:
+        """Start one."""
+        return self.lab.spawn_capturing(host, argv)
+
+    def python(self, host: str) -> str:
+        """Return the Python that runs it."""
+        return self.lab.python(host)

@@ -25,18 +25,20 @@ _SEND_WITHIN_S = 30.0
 
 
 def start_sidecar(
-    engine: Engine, network: str, argv: Sequence[str], labels: Mapping[str, str]
+    engine: Engine, network: str, argv: Sequence[str], labels: Mapping[str, str], *, captures: bool = False
 ) -> SidecarChannel:
     """Start a program in the network of another container.
 
-    The sidecar has no capability and nothing to write to. It is removed when it ends, and it ends at the
-    latest when the connection to its standard input does: so a killed netlab leaves none.
+    The sidecar has no capability but what `captures` gives, and nothing to write to. It is removed when it
+    ends, and it ends at the latest when the connection to its standard input does: so a killed netlab leaves
+    none.
 
     Args:
         engine: where.
         network: `container:ID`, `host` for the engine's own machine, or `none`.
         argv: what to run.
         labels: for those who look for what is left.
+        captures: whether it may capture packets there: the one thing for which it is root, with one right.
 
     Raises:
         LabError: it can't be started.
@@ -56,6 +58,8 @@ def start_sidecar(
                 pids_limit=256,
                 labels=dict(labels),
                 working_dir="/",
+                cap_add=["NET_RAW"] if captures else [],
+                user="0:0" if captures else None,
             )
         except ImageNotFound:
             raise LabError(f"there is no image {CLIENT_IMAGE}: make it with 'make images'") from None

@@ -59,7 +59,7 @@ def test_the_end_in_the_middle_of_a_question_closes_every_agent_also_those_just_
         requests: dict[str, dict[str, object]] = {host: {} for host in lab.hosts}
         answers.update(agents.call("facts", requests, 20, lambda done, total: asked.set()))
 
-    with Agents(lab) as agents:  # type: ignore[arg-type]  # what runs programs is all that is needed
+    with Agents(lab) as agents:  # what runs programs is all that is needed
         asking = threading.Thread(target=ask, args=(agents,), daemon=True)
         asking.start()
         assert asked.wait(5)
@@ -72,7 +72,7 @@ def test_a_host_that_fails_has_its_own_result() -> None:
         def spawn(self, host: str, argv: Sequence[str]) -> SilentChannel:
             raise LabError("no such program")
 
-    with Agents(Broken()) as agents:  # type: ignore[arg-type]
+    with Agents(Broken()) as agents:
         answers = agents.call("facts", {"host1": {}, "host2": {}}, 5, lambda done, total: None)
     assert {host: isinstance(answer, AgentError) for host, answer in answers.items()} == {
         "host1": True,

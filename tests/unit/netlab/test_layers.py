@@ -97,7 +97,9 @@ def test_hftp_needs_the_standard_library_only(file: Path) -> None:
 
 @pytest.mark.parametrize(
     "file",
-    files("agent.py", "deploy/there", "deploy/supervisor.py", "pytest_plugin/runner.py"),
+    files(
+        "agent.py", "deploy/there", "deploy/supervisor.py", "bundle/recorder.py", "pytest_plugin/runner.py"
+    ),
     ids=name,
 )
 def test_what_runs_elsewhere_needs_the_standard_library_only_and_nothing_of_netlab(file: Path) -> None:
