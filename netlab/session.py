@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import threading
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from netlab import travelling
 from netlab.errors import AgentError, LabError
 
 if TYPE_CHECKING:
@@ -30,12 +29,6 @@ BOOT = (
 ANSWER_LIMIT_BYTES = (
     16 * 1024 * 1024
 )  # the facts of a host with a full routing table are larger, and not asked
-
-
-@cache
-def agent_source() -> bytes:
-    """Return the source of `netlab.agent`, which runs elsewhere and is not imported here."""
-    return Path(__file__).with_name("agent.py").read_bytes()
 
 
 class AgentSession:
@@ -62,7 +55,7 @@ class AgentSession:
             self._channel = lab.spawn(host, [lab.python(host), "-I", "-S", "-c", BOOT])
         except LabError as error:
             raise AgentError(host, f"it could not be started: {error}") from error
-        source = program if program is not None else agent_source()
+        source = travelling.program("netlab.agent", "program") if program is None else program
         try:
             self._channel.send(b"%d\n%b" % (len(source), source))
         except LabError:
@@ -74,7 +67,7 @@ class AgentSession:
         """Ask the agent; return its answer.
 
         Args:
-            op: `hello`, `facts`, `serve` or `probe`: see `netlab.agent.Agent`.
+            op: `hello`, `facts`, `serve` or `probe`: see `netlab.agent.program.Agent`.
             fields: what else the request says. A `timeout_s` among them is the agent's own, for its work.
             timeout_s: how long to wait for the answer.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -14,6 +13,7 @@ from netlab.backends.ssh import SshLab
 from netlab.deploy.release import Release
 from netlab.errors import AgentError, NetlabError
 from netlab.session import AgentSession
+from netlab.travelling import program
 
 # Beyond the deployer's own patience: a switch stops one server, starts one, and perhaps goes back.
 _CHANGE_S = 90.0
@@ -33,48 +33,6 @@ class MachineError(NetlabError):
     Args:
         problem: what went wrong, and what to do.
     """
-
-
-# What `netlab.deploy.there` consists of, each after what it imports.
-_MODULES = (
-    *(
-        "problems",
-        "files",
-        "kernel",
-        "checks",
-        "releases",
-        "commands",
-        "cron",
-        "service",
-        "supervised",
-        "systemd",
-    ),
-    *("containers", "services", "health", "lock", "datafiles", "deployer"),
-)
-# Makes the modules there, from their sources; what they are called is what they are called here.
-_LOADER = """
-import sys, types
-for name, source in {modules!r}:
-    module = sys.modules[name] = types.ModuleType(name)
-    module.__path__ = []
-    parent, _, own = name.rpartition(".")
-    if parent:
-        setattr(sys.modules[parent], own, module)
-    exec(compile(source, name, "exec", 0, True, 2), module.__dict__)
-sys.modules[{main!r}].main()
-"""
-
-
-@cache
-def deployer_source() -> bytes:
-    """Return the source of `netlab.deploy.there`, as one program: it runs elsewhere, and not here."""
-    there = Path(__file__).with_name("there")
-    package = "netlab.deploy.there"
-    modules = [("netlab", ""), ("netlab.deploy", ""), (package, "")]
-    modules += [
-        (f"{package}.{name}", (there / f"{name}.py").read_text(encoding="utf-8")) for name in _MODULES
-    ]
-    return _LOADER.format(modules=modules, main=f"{package}.deployer").encode()
 
 
 class DeployedMachine:
@@ -97,7 +55,7 @@ class DeployedMachine:
         self._sftp: paramiko.SFTPClient | None = None
         self._busy = threading.Lock()
         try:
-            self._session = AgentSession(lab, host, deployer_source())
+            self._session = AgentSession(lab, host, program("netlab.deploy.there", "deployer"))
         except AgentError as error:
             raise MachineError(error.problem) from None
 

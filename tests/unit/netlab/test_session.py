@@ -20,7 +20,8 @@ import pytest
 
 from netlab.errors import AgentError, LabError
 from netlab.facts import read_facts
-from netlab.session import BOOT, AgentSession, agent_source
+from netlab.session import BOOT, AgentSession
+from netlab.travelling import program
 from tests.requirements import unavailable
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def test_a_closed_session_says_so(session: AgentSession) -> None:
 
 def exchange(*lines: bytes) -> list[dict[str, Any]]:
     """Give raw lines to an agent and return its answers; it must end well when they do."""
-    source = agent_source()
+    source = program("netlab.agent", "program")
     given = b"%d\n%b" % (len(source), source) + b"".join(lines)
     ran = subprocess.run(
         [sys.executable, "-I", "-S", "-c", BOOT], input=given, capture_output=True, timeout=20, check=True
@@ -450,10 +451,10 @@ def resources(lab: ThisMachine) -> tuple[int, int]:
 
 
 def test_the_agent_does_without_the_modules_that_are_slow_to_import() -> None:
-    program = "import sys; exec(sys.stdin.read(), {'__name__': 'agent'}); print(*sorted(sys.modules))"
+    script = "import sys; exec(sys.stdin.read(), {'__name__': 'agent'}); print(*sorted(sys.modules))"
     ran = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", program],
-        input=agent_source().decode(),
+        [sys.executable, "-I", "-S", "-c", script],
+        input=program("netlab.agent", "program").decode(),
         capture_output=True,
         text=True,
         check=True,

@@ -13,7 +13,13 @@ from cryptography.hazmat.primitives import serialization
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from netlab import agent
+from netlab.agent import checks, conversation
+from netlab.agent.asked import is_argv
+from netlab.agent.checks import dns
+from netlab.agent.checks.certificate import decode_certificate
+from netlab.agent.checks.tls import covers
+from netlab.agent.conversation import FindingError
+from netlab.agent.netlink import ATTRIBUTE_TYPE_MASK, attributes
 from netlab.checks import Dns, Http, SendExpect, Tls, request
 from tests.certificates import Authority
 
@@ -40,14 +46,15 @@ def check(wanted: dict[str, Any], answers: bytes) -> dict[str, str]:
     with ours, theirs:
         theirs.sendall(answers)
         theirs.shutdown(socket.SHUT_WR)
-        return agent.check(ours, wanted, 5)
+        found: dict[str, str] = checks.check(ours, wanted, 5)
+        return found
 
 
 @pytest.fixture(autouse=True, scope="module")
 def briefly() -> Iterator[None]:
     """Nobody resets these connections: to wait for it is a waste of time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(agent, "AFTERMATH_S", 0.001)
+        patch.setattr(conversation, "AFTERMATH_S", 0.001)
         yield
 
 
@@ -74,8 +81,8 @@ def test_whatever_a_server_says_there_is_a_finding_in_one_printable_line(
 @given(st.binary(max_size=300))
 @example(b"\x30\xff" + b"\xff" * 127)
 def test_what_is_no_certificate_is_not_taken_for_one(der: bytes) -> None:
-    with pytest.raises(agent.FindingError, match="a certificate that can't be read"):
-        agent.decode_certificate(der)
+    with pytest.raises(FindingError, match="a certificate that can't be read"):
+        decode_certificate(der)
 
 
 @settings(max_examples=500)
@@ -84,8 +91,8 @@ def test_a_spoilt_certificate_is_read_or_refused(position: int, byte: int) -> No
     spoilt = bytearray(CERTIFICATE)
     spoilt[position] = byte
     try:
-        names, begins, ends = agent.decode_certificate(bytes(spoilt))
-    except agent.FindingError as finding:
+        names, begins, ends = decode_certificate(bytes(spoilt))
+    except FindingError as finding:
         assert finding.result == "wrong"
     else:
         assert all(name.isprintable() for name in names)
@@ -96,7 +103,7 @@ def test_a_spoilt_certificate_is_read_or_refused(position: int, byte: int) -> No
 def test_a_certificates_names_and_dates_are_read_as_others_read_them() -> None:
     known = x509.load_der_x509_certificate(CERTIFICATE)
     dates = (known.not_valid_before_utc, known.not_valid_after_utc)
-    names, *found = agent.decode_certificate(CERTIFICATE)
+    names, *found = decode_certificate(CERTIFICATE)
     assert names == ["www.example.test", "198.18.1.11", "2001:db8::1"]
     assert found == [date.strftime("%Y%m%d%H%M%S") for date in dates]
 
@@ -119,23 +126,23 @@ def test_a_certificates_names_and_dates_are_read_as_others_read_them() -> None:
 def test_a_certificates_name_stands_for_names_as_rfc_9525_says(
     pattern: str, name: str, covered: bool
 ) -> None:
-    assert agent.covers(pattern, name) is covered
+    assert covers(pattern, name) is covered
 
 
 DNS = {"name": "www.example.test", "type": "A", "answer": ""}
 
 
 @settings(max_examples=500)
-@given(st.sampled_from([*agent.DNS_TYPES]), st.integers(0, 3), st.binary(max_size=200))
+@given(st.sampled_from([*dns.DNS_TYPES]), st.integers(0, 3), st.binary(max_size=200))
 @example("CNAME", 1, b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x00\x00\x02\xc0\x2c")  # a name that is itself
 @example("TXT", 1, b"\x00\x00\x10\x00\x01\x00\x00\x00\x00\x00\x02\xffx")
 def test_whatever_a_dns_server_says_there_is_a_finding(kind: str, count: int, records: bytes) -> None:
     wanted = {**DNS, "type": kind}
-    query = agent.dns_query(wanted)
+    query = dns.dns_query(wanted)
     answer = query[:2] + b"\x80\x00\x00\x01" + bytes([0, count]) + query[8:] + records
     try:
-        text = agent.dns_finding(query, answer, wanted)
-    except agent.FindingError as finding:
+        text = dns.dns_finding(query, answer, wanted)
+    except FindingError as finding:
         assert finding.result == "wrong"
         text = finding.text
     assert text.isprintable()
@@ -143,18 +150,18 @@ def test_whatever_a_dns_server_says_there_is_a_finding(kind: str, count: int, re
 
 
 def test_an_answer_to_another_question_is_none() -> None:
-    query = agent.dns_query(DNS)
+    query = dns.dns_query(DNS)
     record = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04\xc6\x12\x01\x0b"
     answer = query[:2] + b"\x80\x00\x00\x01\x00\x01" + query[8:] + record
-    assert agent.dns_finding(query, answer, DNS) == "DNS has 198.18.1.11 for A www.example.test"
+    assert dns.dns_finding(query, answer, DNS) == "DNS has 198.18.1.11 for A www.example.test"
     others = [
         bytes([answer[0] ^ 1]) + answer[1:],  # another number
         answer[:2] + b"\x00" + answer[3:],  # a question itself
         answer.replace(b"www", b"ww2"),
     ]
     for other in others:
-        with pytest.raises(agent.FindingError, match="no DNS answer to A www"):
-            agent.dns_finding(query, other, DNS)
+        with pytest.raises(FindingError, match="no DNS answer to A www"):
+            dns.dns_finding(query, other, DNS)
 
 
 def test_the_right_answers_are_right() -> None:
@@ -176,8 +183,8 @@ def test_one_wrong_byte_in_the_nonce_is_never_right(position: int, byte: int) ->
 
 @given(st.binary(max_size=100), st.integers(min_value=0, max_value=120))
 def test_attributes_of_any_form_come_to_an_end(body: bytes, offset: int) -> None:
-    for kind, value in agent.attributes(body, offset).items():
-        assert 0 <= kind <= agent.ATTRIBUTE_TYPE_MASK
+    for kind, value in attributes(body, offset).items():
+        assert 0 <= kind <= ATTRIBUTE_TYPE_MASK
         assert len(value) <= len(body)
 
 
@@ -186,4 +193,4 @@ def test_attributes_of_any_form_come_to_an_end(body: bytes, offset: int) -> None
     [(["redis-server", "--save", ""], True), (["x"], True), ([], False), ([""], False), (["x", "\0"], False)],
 )
 def test_a_programs_arguments_may_be_empty_but_not_its_name(argv: list[str], valid: bool) -> None:
-    assert agent.is_argv(argv) is valid
+    assert is_argv(argv) is valid
