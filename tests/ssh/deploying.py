@@ -23,6 +23,7 @@ from tests.ssh.fleet import CONTROLLER, USER, Done, Fleet, fleet, with_controlle
 
 LAN = Network("lan", IPv4Network("198.18.1.0/24"), IPv6Network("2001:db8:1::/64"))
 BASE = ".local/share/netlab"
+DATA = "hftp-data"
 GUEST = "guest"
 
 # Sees all processes of the lab, those of the machine whose network this is run in are meant.
@@ -117,9 +118,9 @@ class Room:
         return self.run(host, *code).split()
 
     def wipe(self, host: str) -> None:
-        """Leave nothing of a deployment on a machine, sooner than `netlab undeploy` does."""
+        """Leave nothing of a deployment on a machine, sooner than `netlab undeploy`, nor what it served."""
         self.signal(host, signal.SIGKILL, BASE)
-        self.run(host, "rm", "-rf", BASE)
+        self.run(host, "rm", "-rf", BASE, DATA)
 
     def power_cut(self, host: str) -> None:
         """End every process of a machine at once."""

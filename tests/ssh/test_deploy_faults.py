@@ -156,7 +156,7 @@ def test_a_disk_that_fills_up_during_the_data_leaves_no_half_file_and_the_next_r
     assert lab.run("lab01", "cmp", "hftp-data/b-large", str(files / "b-large")) == ""
     lab.run("lab01", "sh", "-c", "head -c 64m /dev/zero > filler 2>/dev/null || true")
     done = lab.netlab("undeploy")
-    lab.run("lab01", "rm", "-r", "filler", "hftp-data")
+    lab.run("lab01", "rm", "filler")
     assert done.code == 0, done.out + done.err
 
 
