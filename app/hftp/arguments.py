@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 
+# Over 11 days. poll(2) takes milliseconds as an int, so 2,147,483 s at most.
+_MOST_SECONDS = 1_000_000
+
 
 def port(text: str) -> int:
     """Read a port, 0 included."""
@@ -13,13 +16,13 @@ def port(text: str) -> int:
 
 
 def seconds(text: str) -> float:
-    """Read a duration, 0 included."""
+    """Read a duration, 0 included, that the system can wait for."""
     try:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 <= value < float("inf"):
-        raise ArgumentTypeError(f"seconds are a number from 0, not {text!r}")
+    if not 0 <= value <= _MOST_SECONDS:
+        raise ArgumentTypeError(f"seconds are a number from 0 to {_MOST_SECONDS}, not {text!r}")
     return value
 
 

@@ -53,7 +53,7 @@ def download(
     target = Path(checked_name(name) if path is None else path)
     part = target.with_name(part_name(target.name))
     size = client.size(name)
-    with _open_part(part) as file:
+    with naming(part), _open_part(part) as file:
         have = _usable_bytes(client, name, size, file)
         file.truncate(have)
         file.seek(have)
@@ -88,6 +88,20 @@ def part_name(name: str) -> str:
     if len(encoded) <= MAX_NAME_BYTES:
         return part
     return f"{name[:64]}~{zlib.crc32(encoded):08x}.part"
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have an error of the system say which file it is about: write() does not.
+
+    Args:
+        path: Of the file.
+    """
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 @contextmanager

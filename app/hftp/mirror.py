@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hftp.client import BLOCK_BYTES, Client, checked_name, slice_request
-from hftp.download import download, part_name
+from hftp.download import download, naming, part_name
 from hftp.errors import AnswerError, DownloadError, HFTPError
 
 if TYPE_CHECKING:
@@ -106,7 +106,10 @@ class _Mirror:
         self.failures: list[tuple[str, HFTPError]] = []
         self._client = client
         self._names = names
-        self._waiting = deque(names)
+        # A file that has the name of another one's .part must not be there while that one is fetched.
+        parts = set(map(part_name, names))
+        self._waiting = deque(name for name in names if name not in parts)
+        self._last = sorted(parts.intersection(names), key=len)
         self._later: list[str] = []  # large files, and those that have been begun
         self._directory = directory
         self._raw = raw
@@ -132,7 +135,7 @@ class _Mirror:
         while self._waiting:
             if not _Stream(self._client, self).run():
                 self._reconnect()
-        for name in self._later:
+        for name in (*self._later, *self._last):
             self._fetch_alone(name)
 
     def _fetch_alone(self, name: str) -> None:
@@ -186,14 +189,14 @@ class _Mirror:
             self.leave_for_later(name)
             return
         try:
-            with os.fdopen(fd, "wb", buffering=0) as file:
+            with naming(self._directory / name), os.fdopen(fd, "wb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 file.write(contents)
+                file.flush()  # a disk that is nearly full takes a part without a word: here it is said
                 os.rename(part, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
-        except OSError as error:
+        except OSError:
             with suppress(OSError):
                 os.unlink(part, dir_fd=self._fd)
-            error.filename = error.filename or str(self._directory / name)
             raise
         self.finish()
 

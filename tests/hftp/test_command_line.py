@@ -167,6 +167,8 @@ def says_one_line(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[i
         (["get", "AT", "f", "--raw", "--base64"], Exit.USAGE, "not allowed with"),
         (["stat", "AT"], Exit.USAGE, "NAME"),
         (["ls", "AT", "--timeout", "0"], Exit.USAGE, "leaves no time"),
+        (["ls", "AT", "--timeout", "1e12"], Exit.USAGE, "from 0 to 1000000"),
+        (["serve", "--idle-time", "inf"], Exit.USAGE, "from 0 to 1000000"),
         (["ls", "nobody.invalid"], Exit.UNKNOWN_HOST, "nobody.invalid"),
         (["ls", "127.0.0.1:1"], Exit.UNREACHABLE, "ECONNREFUSED"),
         (["ls", "127.0.0.1:port"], Exit.USAGE, "from 0 to 65535"),

@@ -20,13 +20,15 @@ from hftp.exits import Exit
 from hftp.files import DataDirectory, File
 from hftp.mirror import MirrorError, mirror
 from tests.hftp.distance import far_away
-from tests.hftp.serving import RunningServer, receive_all, running_server
+from tests.hftp.serving import RunningServer, python, receive_all, running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 ROUND_TRIP_SECONDS = 0.1
+
+SIZES = {"small": 100, "large": 3_000_000}
 
 
 @pytest.fixture
@@ -207,6 +209,36 @@ def test_the_longest_name_has_a_part_too(client: hftp.Client, data: Path, direct
     mirror(client, [long], directory)
     client.download(long, directory / long)
     assert (directory / long).read_bytes() == b"contents"
+
+
+def test_a_file_that_is_called_like_the_part_of_another_arrives_too(
+    client: hftp.Client, data: Path, directory: Path
+) -> None:
+    contents = {f"{name}{'.part' * n}": os.urandom(size) for n in range(3) for name, size in SIZES.items()}
+    for name, text in contents.items():
+        (data / name).write_bytes(text)
+    for _ in range(2):  # the second time, all of them are there
+        mirror(client, contents, directory)
+        assert {path.name: path.read_bytes() for path in directory.iterdir()} == contents
+
+
+def test_a_disk_that_takes_only_a_part_of_a_file_leaves_none_under_its_name(
+    server: RunningServer, data: Path, directory: Path
+) -> None:
+    """As a full one does, a limit on the size of files lets a write end early, and only the next one fail."""
+    limited = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000));"
+        "from hftp.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    (data / "large").write_bytes(bytes(2_000_000))
+    for names, left in ((["mib", "f"], []), (["large"], ["large.part"])):
+        at = f"{server.host}:{server.port}"
+        ended = python("-c", limited, "get", at, *names, "-o", str(directory))
+        assert ended.returncode == Exit.FAILED
+        assert f"{directory}/{names[0]}" in ended.stderr
+        assert "File too large" in ended.stderr
+        assert ended.stderr.count("\n") == 1
+        assert [path.name for path in directory.iterdir()] == left
 
 
 def test_get_all_says_what_is_missing(data: Path, directory: Path, capfd: pytest.CaptureFixture[str]) -> None:
