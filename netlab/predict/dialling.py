@@ -1,0 +1,122 @@
+"""A dial, before it matters what is sent: the name, its addresses, and what connect(2) makes of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from ipaddress import IPv6Address, ip_address
+from typing import ClassVar
+
+from netlab.facts import Resolution
+from netlab.model import Bind, IPAddress, Outcome, Prediction, Step, Target, Verdict
+from netlab.predict.binding import describe_all
+from netlab.predict.path import View
+
+
+class Dialling(ABC):
+    """A dial, with the steps so far.
+
+    Args:
+        view: the facts of every host.
+        bind: how the service was told where to listen.
+        port: the service's own.
+        vantage: the host that dials.
+        dialled: the port that it dials: a published one is another one than the service's.
+    """
+
+    # What ends the search among a name's addresses.
+    answered: ClassVar[frozenset[Verdict]]
+    # The kernel's function that dials an IPv6 address.
+    connect6: ClassVar[str]
+
+    def __init__(self, view: View, bind: Bind, port: int, vantage: str, dialled: int) -> None:
+        self.view, self.bind, self.port, self.vantage = view, bind, port, vantage
+        self.dialled = dialled
+        self.steps: list[Step] = []
+
+    @abstractmethod
+    def reach(self, destination: IPAddress, device: str | None) -> Prediction:
+        """Say what comes of one address.
+
+        Args:
+            destination: what connect(2) really dials.
+            device: the interface that a link-local address names.
+        """
+
+    def dial(self, target: Target) -> Prediction:
+        """Try the target's addresses in turn: the first that answers decides, else the last.
+
+        So does every client that follows RFC 6724, 2 (socket.create_connection, curl, ssh).
+        """
+        listening = describe_all(self.view.facts[self.bind.host], self.port)
+        self.note("bind", self.bind.host, f"{self.bind.address or 'as it is'}: listening on {listening}")
+        resolution = self._resolve(target.address)
+        if resolution.error:
+            remedy = f"dial an address, or make {target.address} known to {self.vantage} (DNS, /etc/hosts)"
+            return self.end(Outcome(Verdict.UNRESOLVED, resolution.error), remedy)
+        for address in resolution.addresses:
+            tried = self._try(*self._effective(address))
+            if tried.outcome.verdict in self.answered:
+                break
+        return tried
+
+    def _resolve(self, name: str) -> Resolution:
+        try:
+            return Resolution((ip_address(name),))
+        except ValueError:
+            found = self.view.facts[self.vantage].names.get(name, Resolution(error="EAI_NONAME"))
+        if not found.addresses:
+            found = Resolution(error=found.error or "EAI_NODATA")
+            self.note(
+                "resolve", self.vantage, f"{name} has no address ({found.error})", f"names of {self.vantage}"
+            )
+        else:
+            listed = ", then ".join(map(str, found.addresses))
+            rests_on = f"names of {self.vantage}; RFC 6724, 6"
+            self.note("resolve", self.vantage, f"{name} is {listed}", rests_on)
+        return found
+
+    def _effective(self, address: IPAddress) -> tuple[IPAddress, str | None]:
+        """Return the address that connect(2) really dials, and the interface that it names (RFC 4007, 11).
+
+        Source: RFC 4291, 2.5.5.2 (IPv4-mapped); Linux `net/ipv4/route.c` (ip_route_output_key_hash_rcu) and
+        `net/ipv6/tcp_ipv6.c` (tcp_v6_connect): a wildcard as a destination is the loopback address.
+        """
+        device = None
+        if isinstance(address, IPv6Address):
+            device = address.scope_id if address.is_link_local else None
+            address = address.ipv4_mapped or IPv6Address(int(address))
+        if not address.is_unspecified:
+            return address, device
+        loopback = ip_address("127.0.0.1" if address.version == 4 else "::1")
+        rule = "ip_route_output_key_hash_rcu" if address.version == 4 else self.connect6
+        self.note("resolve", self.vantage, f"{address} as a destination is {loopback}", rule)
+        return loopback, None
+
+    def _try(self, destination: IPAddress, device: str | None) -> Prediction:
+        if destination.version == 6 and destination.is_link_local and device is None:
+            text = f"{destination} is on every link: which one is meant is not said"
+            self.note("route", self.vantage, text, f"RFC 4007, 6; {self.connect6}")
+            remedy = f"name the interface: {destination}%eth0"
+            return self.end(Outcome(Verdict.UNREACHABLE, "EINVAL"), remedy)
+        return self.reach(destination, device)
+
+    def how_to_open(self, destination: IPAddress, reached: str) -> str:
+        """Return what would open an address on which no socket takes the packet.
+
+        Args:
+            destination: the address.
+            reached: the host that it led to.
+        """
+        if reached != self.bind.host:
+            return f"{destination} is {reached} itself: dial an address of {self.bind.host}"
+        wildcard = "0.0.0.0" if destination.version == 4 else "::"
+        advice = f"bind {wildcard} or {destination}"
+        return f"{advice}, and not to the device {self.bind.device}" if self.bind.device else advice
+
+    def note(self, kind: str, host: str, text: str, rests_on: str = "") -> None:
+        """Add a step; it rests on the host's sockets, unless it says otherwise."""
+        self.steps.append(Step(kind, host, text, rests_on or f"sockets of {host}"))
+
+    def end(self, outcome: Outcome, remedy: str) -> Prediction:
+        """Return the prediction, with the steps that led to it."""
+        return Prediction(outcome, tuple(self.steps), remedy)
