@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from netlab import __version__
 from netlab.bundle.archive import Archive, file_names
@@ -16,9 +16,11 @@ from netlab.bundle.recording import Output, Packets, Recorded, Round, System
 from netlab.bundle.scrub import Scrubber, secrets_of, secrets_on
 from netlab.bundle.versions import versions
 from netlab.errors import AgentError
+from netlab.expectations import Checked
 from netlab.experiments.plan import Experiment
 from netlab.facts import Facts
 from netlab.matrix import Matrix
+from netlab.report.checked import checked_page, checked_record, checked_screen
 from netlab.report.html import page
 from netlab.report.record import record
 from netlab.report.screen import screen
@@ -46,20 +48,21 @@ before you give it away: a secret that looks like any other word can't be told f
 """
 
 
-def bundle(matrix: Matrix, recorded: Recorded) -> Archive:
+def bundle(came: Matrix | Checked, recorded: Recorded) -> Archive:
     """Return a run as an archive that is not finished yet: its maker says the head of the manifest.
 
     Args:
-        matrix: what came of the run.
+        came: what came of the run; of a check, with what was expected.
         recorded: what was recorded of it.
     """
+    matrix = _matrix(came)
     scrubber = Scrubber(_known_secrets(matrix.experiment, recorded))
     archive = Archive(scrubber)
-    clean = scrubber.value(matrix)
+    report, shown, cells = _reports(scrubber.value(came))
     archive.add_text("README.txt", _READ_ME, "what is in here")
-    archive.add_text("report.html", page(clean), "what came of the run, as a page")
-    archive.add_text("screen.txt", _screen(clean), "what the terminal showed")
-    archive.add_json("run.json", record(clean), "every cell, for programs")
+    archive.add_text("report.html", report, "what came of the run, as a page")
+    archive.add_text("screen.txt", shown, "what the terminal showed")
+    archive.add_json("run.json", cells, "every cell, for programs")
     archive.add_json("experiment.json", _experiment(matrix.experiment), "what was asked")
     archive.add_json("versions.json", _versions(recorded), "what it was made with")
     hosts = file_names([*recorded.systems, *recorded.logs])
@@ -80,25 +83,37 @@ def _known_secrets(experiment: Experiment, recorded: Recorded) -> Iterator[str]:
         yield from secrets_on(experiment.service_of(bind).command)
 
 
-def manifest_head(matrix: Matrix, when: str) -> dict[str, Any]:
+def _matrix(came: Matrix | Checked) -> Matrix:
+    return came.matrix if isinstance(came, Checked) else came
+
+
+def _reports(came: Matrix | Checked) -> tuple[str, str, dict[str, Any]]:
+    """Return the page, the screen and the record, as the command that was given shows them."""
+    if isinstance(came, Checked):
+        return checked_page(came), _text(checked_screen(came), soft_wrap=True), checked_record(came)
+    return page(came), _text(screen(came)), record(came)
+
+
+def manifest_head(came: Matrix | Checked, when: str) -> dict[str, Any]:
     """Return what the manifest says of the run.
 
     Args:
-        matrix: what came of it.
+        came: what came of it.
         when: it ended, in words.
     """
+    matrix = _matrix(came)
     return {
         "netlab": __version__,
         "experiment": matrix.experiment.name,
         "backend": matrix.backend,
         "ended": when,
-        "exit_code": int(matrix.exit_code),
+        "exit_code": int(came.exit_code),
     }
 
 
-def _screen(matrix: Matrix) -> str:
+def _text(shown: RenderableType, *, soft_wrap: bool = False) -> str:
     console = Console(width=_SCREEN_COLUMNS, file=io.StringIO(), highlight=False)
-    console.print(screen(matrix))
+    console.print(shown, soft_wrap=soft_wrap)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

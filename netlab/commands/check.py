@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from netlab.commands.console import ascii_only, check_writable, open_console, progress_bar, write
+from netlab.commands.bundling import recording, write_bundle
+from netlab.commands.console import (
+    ascii_only,
+    check_writable,
+    only_one_to_output,
+    open_console,
+    progress_bar,
+    write,
+)
+from netlab.commands.keeping import keep_options, keeper
 from netlab.errors import ExitCode, NetlabError
 
 if TYPE_CHECKING:
+    from netlab.backends import Lab
     from netlab.expectations import Checked
+    from netlab.expectations.baseline import Change
 
 
 @click.command()
@@ -26,7 +38,13 @@ if TYPE_CHECKING:
 @click.option("--record", is_flag=True, help="Write what is now into FILE, as what is expected.")
 @click.option("--baseline", metavar="RUN", help="Fail on what has changed since RUN, which --json wrote.")
 @click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON; - is standard output.")
+@click.option("--html", "html_file", metavar="FILE", help="Write a page that explains every cell.")
+@click.option("--junit", "junit_file", metavar="FILE", help="Write JUnit XML, a test case a cell.")
+@click.option(
+    "--bundle", "bundle_file", metavar="FILE", help="Write all of it, with packets and logs, as a zip."
+)
 @click.option("--strict", is_flag=True, help="Fail on what is as expected, but not as predicted, too.")
+@keep_options
 def check(
     file: str,
     backend: str,
@@ -36,7 +54,12 @@ def check(
     record: bool,
     baseline: str | None,
     json_file: str | None,
+    html_file: str | None,
+    junit_file: str | None,
+    bundle_file: str | None,
     strict: bool,
+    keep_on_fail: bool,
+    keep_for: float | None,
 ) -> ExitCode:
     """Check who reaches what against what FILE (netlab.yaml) says who should.
 
@@ -47,24 +70,64 @@ def check(
     from netlab.expectations.baseline import changes, read_baseline
     from netlab.expectations.run import Terms, run
     from netlab.experiments.plan import Selection
+    from netlab.run import unwatched
 
     if record and (binds or vantages):
         raise click.UsageError("--record writes the whole of what is expected: without --bind and --from")
-    check_writable(json_file)
+    files = {"--json": json_file, "--html": html_file, "--junit": junit_file, "--bundle": bundle_file}
+    for option, name in files.items():
+        check_writable(name, option)
+    talk = only_one_to_output(files)
+    kept = keeper(keep_on_fail, keep_for)
     before = read_baseline(Path(baseline)) if baseline is not None else None
     check_file = load(Path(file)).only(Selection(binds, vantages))
     with progress_bar() as progress:
-        checked = run(check_file, Terms(backend, accept_new), progress)
-    _show(checked, talk=json_file == "-")
-    if json_file is not None:
-        _write_json(checked, json_file)
+        recorder = recording(progress) if bundle_file is not None else None
+
+        def judged(checked: Checked) -> Judged:
+            return Judged(checked, strict, changes(before, checked) if before is not None else ())
+
+        def tell(lab: Lab, checked: Checked) -> None:
+            if recorder is not None and bundle_file is not None:
+                write_bundle(checked, recorder.finish(lab), bundle_file)
+            progress.hide()
+            _show(checked, talk=talk)
+            its = judged(checked)
+            for option, text in _WRITERS.items():
+                if (name := files[option]) is not None:
+                    write(name, text(its))
+            if kept is not None and its.exit_code:
+                kept.keep(checked.matrix)
+
+        terms = Terms(backend, accept_new)
+        checked = run(check_file, terms, progress, tell, recorder.watch if recorder else unwatched)
     if record:
         return _record(file, checked)
-    changed = changes(before, checked) if before is not None else ()
-    for change in changed:
+    its = judged(checked)
+    for change in its.changes:
         click.echo(f"changed since {baseline}: {change}", err=True)
-    surprised = strict and any(result.surprising for result in checked.results)
-    return ExitCode.DISAGREES if changed or surprised else checked.exit_code
+    return its.exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A check, held against what the options ask for beyond what the file expects.
+
+    Attributes:
+        checked: what came of it.
+        strict: whether what is as expected, but not as predicted, fails, too.
+        changes: since the baseline.
+    """
+
+    checked: Checked
+    strict: bool
+    changes: tuple[Change, ...]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command ends with."""
+        surprised = self.strict and any(result.surprising for result in self.checked.results)
+        return ExitCode.DISAGREES if self.changes or surprised else self.checked.exit_code
 
 
 def _show(checked: Checked, *, talk: bool) -> None:
@@ -74,10 +137,25 @@ def _show(checked: Checked, *, talk: bool) -> None:
     console.print(checked_screen(checked, ascii_only=ascii_only(console)), soft_wrap=True)
 
 
-def _write_json(checked: Checked, file: str) -> None:
+def _json(judged: Judged) -> str:
     from netlab.report.checked import checked_record
 
-    write(file, json.dumps(checked_record(checked), indent=1) + "\n")
+    return json.dumps(checked_record(judged.checked), indent=1) + "\n"
+
+
+def _html(judged: Judged) -> str:
+    from netlab.report.checked import checked_page
+
+    return checked_page(judged.checked)
+
+
+def _junit(judged: Judged) -> str:
+    from netlab.report.junit import junit
+
+    return junit(judged.checked, strict=judged.strict, changes=judged.changes)
+
+
+_WRITERS = {"--json": _json, "--html": _html, "--junit": _junit}
 
 
 def _record(file: str, checked: Checked) -> ExitCode:

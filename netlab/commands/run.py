@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
+from netlab.commands.bundling import recording, write_bundle
 from netlab.commands.console import (
     ascii_only,
     check_writable,
@@ -16,7 +16,6 @@ from netlab.commands.console import (
     open_console,
     progress_bar,
     write,
-    write_bytes,
 )
 from netlab.commands.keeping import keep_options, keeper
 from netlab.commands.labs import Chosen, inventory_options, machines, tell_failures
@@ -24,7 +23,6 @@ from netlab.errors import ExitCode, NetlabError
 
 if TYPE_CHECKING:
     from netlab.backends import Lab
-    from netlab.bundle.recording import Recorded, Recording
     from netlab.experiments import Draft
     from netlab.experiments.machines import MachinesDraft
     from netlab.matrix import Matrix
@@ -90,15 +88,15 @@ def run(
     selection = Selection(*((name,) for name in explain)) if explain else Selection(binds, vantages)
     draft: Draft | MachinesDraft
     with progress_bar() as progress:
-        recording = _recording(progress) if bundle_file is not None else None
+        recorder = recording(progress) if bundle_file is not None else None
         if chosen.file or backend == "ssh":
             backend, lab, draft = _on_machines(chosen, progress)
         else:
             backend, lab, draft = _in_a_lab(experiment, backend)
 
         def tell(lab: Lab, matrix: Matrix) -> None:
-            if recording is not None and bundle_file is not None:
-                _write_bundle(matrix, recording.finish(lab), bundle_file)
+            if recorder is not None and bundle_file is not None:
+                write_bundle(matrix, recorder.finish(lab), bundle_file)
             progress.hide()
             tell_failures(lab)
             _show(matrix, explain=bool(explain), talk=talk)
@@ -109,7 +107,7 @@ def run(
                 kept.keep(matrix)
 
         matrix = run_experiment(
-            draft.only(selection), backend, lab, progress, tell, recording.watch if recording else unwatched
+            draft.only(selection), backend, lab, progress, tell, recorder.watch if recorder else unwatched
         )
     return _code(lab, matrix)
 
@@ -160,24 +158,6 @@ def _write_html(matrix: Matrix, file: str) -> None:
     from netlab.report.html import page
 
     write(file, page(matrix))
-
-
-def _recording(progress: Progress) -> Recording:
-    from netlab.bundle.recording import Recording
-
-    return Recording(progress)
-
-
-def _write_bundle(matrix: Matrix, recorded: Recorded, file: str) -> None:
-    from netlab.bundle.contents import bundle, manifest_head
-
-    archive = bundle(matrix, recorded)
-    content = archive.finished(manifest_head(matrix, datetime.now(UTC).isoformat(timespec="seconds")))
-    write_bytes(file, content)
-    missing = f", {archive.missing} are missing and it says why" if archive.missing else ""
-    click.echo(
-        f"{file}: {archive.count} files, {len(content) >> 10} KiB: see its manifest.json{missing}", err=True
-    )
 
 
 def _write_svg(matrix: Matrix, file: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,9 +12,14 @@ from netlab.expectations.checkfile import CheckFile
 from netlab.expectations.labs import ComposeFileLab, InventoryLab, LabChoice, MadeLab, RunningProject
 from netlab.expectations.results import Checked, hold
 from netlab.experiments.plan import ComposeFile
+from netlab.matrix import Matrix
 from netlab.measure import Progress
 from netlab.model import Topology
+from netlab.run import Watcher, unwatched
 from netlab.run import run as run_experiment
+
+# Told of a check's lab and of what came of it, while the lab is still up.
+BeforeDown = Callable[[Lab, Checked], None]
 
 
 @dataclass(frozen=True)
@@ -29,13 +35,21 @@ class Terms:
     accept_new: bool = False
 
 
-def run(check_file: CheckFile, terms: Terms, progress: Progress) -> Checked:
+def run(
+    check_file: CheckFile,
+    terms: Terms,
+    progress: Progress,
+    before_down: BeforeDown = lambda lab, checked: None,
+    watcher: Watcher = unwatched,
+) -> Checked:
     """Run a check.
 
     Args:
         check_file: what is asked.
         terms: how the lab is made or reached.
         progress: told of each phase.
+        before_down: called when everything is measured; the lab stays up until it returns.
+        watcher: looks on in the lab.
 
     Raises:
         BackendUnavailableError: this machine can't bring up such a lab.
@@ -43,10 +57,16 @@ def run(check_file: CheckFile, terms: Terms, progress: Progress) -> Checked:
         LabError: the lab failed.
     """
     name, lab = _lab(check_file, terms, progress)
-    matrix = run_experiment(check_file, name, lab, progress)
-    failures = tuple(f"{host}: {error}" for host, error in getattr(lab, "failures", {}).items())
-    topology = matrix.experiment.topology
-    return hold(matrix, lambda dial: check_file.expectation(dial, topology), failures)
+
+    def held(matrix: Matrix) -> Checked:
+        failures = tuple(f"{host}: {error}" for host, error in getattr(lab, "failures", {}).items())
+        topology = matrix.experiment.topology
+        return hold(matrix, lambda dial: check_file.expectation(dial, topology), failures)
+
+    def tell(lab: Lab, matrix: Matrix) -> None:
+        before_down(lab, held(matrix))
+
+    return held(run_experiment(check_file, name, lab, progress, tell, watcher))
 
 
 def _lab(check_file: CheckFile, terms: Terms, progress: Progress) -> tuple[str, Lab]:

@@ -12,6 +12,7 @@ from netlab.expectations.message import heading, message
 from netlab.expectations.results import Checked, Result, State
 from netlab.model import Cell
 from netlab.report.grid import Grid
+from netlab.report.html import page
 from netlab.report.record import record
 from netlab.report.screen import key, legend
 
@@ -26,7 +27,7 @@ def checked_screen(checked: Checked, *, ascii_only: bool = False) -> RenderableT
         checked: what came of it.
         ascii_only: whether the terminal can write only ASCII.
     """
-    failing = {id(result.cell) for result in checked.unmet}
+    failing = {id(cell) for cell, _ in _unmet_cells(checked)}
 
     def marked(cell: Cell) -> bool:
         return id(cell) in failing
@@ -54,6 +55,13 @@ def summary(checked: Checked) -> str:
         parts.append(f"{len(checked.not_measured)} not measured")
     where = f"{matrix.experiment.name} on {matrix.backend}, Linux {matrix.kernel}"
     return f"{where}: {len(results)} cells, {', '.join(parts)}, {matrix.seconds:.1f} s"
+
+
+def _unmet_cells(checked: Checked) -> Iterator[tuple[Cell, Result]]:
+    """Yield the matrix's cells that are not as they should be."""
+    for cell, result in zip(checked.matrix.cells, checked.results, strict=True):
+        if result.state is State.UNMET:
+            yield cell, result
 
 
 def _troubles(checked: Checked) -> Iterator[RenderableType]:
@@ -87,6 +95,12 @@ def _not_measured(results: Iterable[Result]) -> Iterator[RenderableType]:
         yield Text("")
         yield Text(f"{heading(cells[0])}{more}", style="bold red")
         yield Text(f"  {why}")
+
+
+def checked_page(checked: Checked) -> str:
+    """Return a check as the text of an HTML file: the run's page, with what is not as it should be on top."""
+    unmet = [(cell, message(result)) for cell, result in _unmet_cells(checked)]
+    return page(checked.matrix, summary(checked), unmet)
 
 
 def checked_record(checked: Checked) -> dict[str, Any]:

@@ -6,7 +6,7 @@ not need (Content-Security-Policy), should one ever get through.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -36,13 +36,21 @@ class _Block:
     rows: tuple[tuple[Bind, tuple[Cell | None, ...]], ...]
 
 
-def page(matrix: Matrix) -> str:
-    """Return a run as the text of an HTML file."""
+def page(matrix: Matrix, said: str = "", unmet: Sequence[tuple[Cell, str]] = ()) -> str:
+    """Return a run as the text of an HTML file.
+
+    Args:
+        matrix: what came of it.
+        said: the run in one line, if not as the matrix alone tells it.
+        unmet: cells of the matrix that are not as expected, and all that there is to say of each.
+    """
     places = {id(cell): f"cell-{number}" for number, cell in enumerate(matrix.cells, start=1)}
     return _template().render(
         matrix=matrix,
         experiment=matrix.experiment,
-        summary=summary(matrix),
+        summary=said or summary(matrix),
+        unmet=[(cell, message.splitlines()) for cell, message in unmet],
+        troubled={id(cell) for cell in matrix.cells if not cell.agrees} | {id(cell) for cell, _ in unmet},
         headline=tuple(_headline(matrix)),
         blocks=tuple(_blocks(matrix)),
         legend=tuple(_legend(matrix)),
@@ -70,6 +78,7 @@ def _template() -> Template:
         "kind": _kind,
         "outcome": _outcome,
         "suspicion": suspicion,
+        "id": id,
     }
     environment.filters.update(helpers)
     source = resources.files(__package__).joinpath("page.html.jinja").read_text(encoding="utf-8")

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -157,3 +159,35 @@ def test_options_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
         ended = check(tmp_path, SERVICE + LAN, *arguments)
         assert (ended.returncode, ended.stdout) == (ExitCode.USAGE, "")
         assert said in ended.stderr
+
+
+def test_all_that_there_is_to_say_is_in_files_for_those_who_were_not_there(tmp_path: Path) -> None:
+    text = SERVICE.replace('"{address}"', "127.0.0.1") + LAN + "expect: [allow: {from: peer, to: lan-ipv4}]\n"
+    files = ("--json", "a.json", "--html", "a.html", "--junit", "a.xml", "--bundle", "a.zip")
+    ended = check(tmp_path, text, *files)
+    assert ended.returncode == ExitCode.DISAGREES, ended.stderr
+    heading = "any: peer dials lan-ipv4 (198.18.1.11): expected allow (open), observed refused"
+    assert heading in ended.stdout.splitlines()
+    (failure,) = ElementTree.parse(tmp_path / "a.xml").findall(".//failure")
+    assert failure.get("message") == heading
+    assert f"<pre>{heading}\n" in (tmp_path / "a.html").read_text()
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        its = {name: archive.read(name).decode() for name in archive.namelist() if "pcap" not in name}
+    assert heading in its["screen.txt"]
+    assert f"<pre>{heading}\n" in its["report.html"]
+    assert "  to open it: bind 0.0.0.0 or 198.18.1.11\n" in its["report.html"]
+    (bundled,) = [cell for cell in json.loads(its["run.json"])["cells"] if cell["state"] == "unmet"]
+    assert bundled["message"] == failure.text
+    assert json.loads(its["manifest.json"])["exit_code"] == ExitCode.DISAGREES
+
+
+def test_a_lab_that_is_kept_after_a_failure_is_kept_for_as_long_as_was_said(tmp_path: Path) -> None:
+    red = SERVICE.replace('"{address}"', "127.0.0.1") + LAN + "expect: [allow: {from: peer, to: lan-ipv4}]\n"
+    kept = ("--keep-on-fail", "--keep-for", "0.001")
+    ended = check(tmp_path, red, *kept)
+    assert ended.returncode == ExitCode.DISAGREES, ended.stderr
+    assert "netlab shell server-any --lab " in ended.stderr
+    assert "the lab is taken down" in ended.stderr
+    assert "expected allow (open), observed refused" in ended.stdout
+    green = check(tmp_path, SERVICE + LAN, *kept)
+    assert (green.returncode, green.stderr) == (ExitCode.OK, "")
