@@ -6,6 +6,8 @@ rewound, and made again when there is room.
 
 from __future__ import annotations
 
+import abc
+
 from hftp.constants import EOL
 
 TYPE_CHECKING = False
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 _GROUP_BYTES, _GROUP_CHARACTERS = 3, 4
 
 
-class Segment:
+class Segment(abc.ABC):
     """A part of an answer.
 
     Attributes:
@@ -32,6 +34,7 @@ class Segment:
         self.position = 0
         self.done = False
 
+    @abc.abstractmethod
     def take(self, room: int) -> bytes | None:
         """Produce the next piece.
 
@@ -44,7 +47,6 @@ class Segment:
         Raises:
             BrokenAnswerError: What was promised can't be produced.
         """
-        raise NotImplementedError
 
     def maybe_rewind(self, count: int) -> bool:
         """Put the end of what was produced back, to be produced again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import select
 import socket
 import time
@@ -34,19 +35,19 @@ class FindingError(Exception):
         self.result, self.text = result, text
 
 
-class Conversation:
+class Conversation(abc.ABC):
     """What a check talks over: bounded in time and in what it takes."""
 
     def __init__(self) -> None:
         self.received = bytearray()  # and not read yet
 
+    @abc.abstractmethod
     def send(self, data: bytes) -> None:
         """Send all of it."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def receive(self) -> None:
         """Wait for more bytes and keep them in `received`."""
-        raise NotImplementedError
 
     def line(self) -> bytes:
         """Return the next line, without its CRLF."""

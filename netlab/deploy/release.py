@@ -6,6 +6,7 @@ our supervisor runs, here; and an image, of which a container is made, in `netla
 
 from __future__ import annotations
 
+import abc
 import hashlib
 import json
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ def short(release: str) -> str:
 
 
 @dataclass(frozen=True)
-class Release:
+class Release(abc.ABC):
     """What a machine is to run: what both kinds have in common.
 
     Attributes:
@@ -71,22 +72,22 @@ class Release:
         return digest(self.manifest.encode())
 
     @property
+    @abc.abstractmethod
     def contents(self) -> dict[str, object]:
         """What it consists of, for the manifest."""
-        raise NotImplementedError
 
     @property
+    @abc.abstractmethod
     def needs(self) -> dict[str, object]:
         """What a machine must have for it: `bytes` of disk, and what else that kind asks for."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def send(self, machine: DeployedMachine) -> None:
         """Put it on a machine, beside the others: whole and verified, or not at all.
 
         Raises:
             MachineError: that failed.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import abc
+
 from hftp.limits import NO_LIMIT
 
 TYPE_CHECKING = False
@@ -10,7 +12,7 @@ if TYPE_CHECKING:
     from hftp.server import Server
 
 
-class Strategy:
+class Strategy(abc.ABC):
     """Decides when each client has its turn.
 
     The methods without a docstring of their own in a strategy do as said here.
@@ -27,21 +29,21 @@ class Strategy:
         """Get ready."""
         self.server = server
 
+    @abc.abstractmethod
     def watch(self, fd: int) -> None:
         """Have ``server.attend_own(fd)`` called whenever this descriptor is readable."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def unwatch(self, fd: int) -> None:
         """Do so no more."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def run(self) -> None:
         """Attend everyone until ``server.over``."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def welcome(self, peer: Peer) -> None:
         """Attend this client, too, from now on."""
-        raise NotImplementedError
 
     def farewell(self, peer: Peer) -> None:
         """Attend it no more: its socket is about to be closed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import os
 import sys
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     Json = dict[str, Any]
 
 
-class Service:
+class Service(abc.ABC):
     """A way to run a release. What is defined here is so for releases that are a program, a file.
 
     Args:
@@ -30,9 +31,9 @@ class Service:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    @abc.abstractmethod
     def pid(self) -> int:
         """Return the server's process; 0 if none runs."""
-        raise NotImplementedError
 
     def pids(self) -> set[int]:
         """Return all processes that serve for this deployment, also those that nobody supervises any more."""
@@ -45,21 +46,21 @@ class Service:
         except OSError:
             return 0.0
 
+    @abc.abstractmethod
     def restarts(self) -> int:
         """Return how often it ended by itself, since it was deployed or the host started."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def ended(self) -> str:
         """Return how it ended last."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def start(self) -> None:
         """Start the current release."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def stop(self) -> None:
         """End what runs."""
-        raise NotImplementedError
 
     def enable(self) -> str:
         """Have it started when the host starts; return why that is not possible."""
@@ -68,9 +69,9 @@ class Service:
     def disable(self) -> None:
         """Take that back."""
 
+    @abc.abstractmethod
     def log(self, lines: int, cursor: str) -> Json:
         """Return the last lines that it printed, or what came after a cursor; and the next cursor."""
-        raise NotImplementedError
 
     def runs(self, pid: int, name: str) -> str:
         """Return what is wrong with a process that should run a release; empty if it does."""
