@@ -72,9 +72,13 @@ picture: setup-dev ## Draw the README's picture of the matrix anew
 test: setup-dev ## Run every test that this machine can run
 	@$(BIN)/python -m pytest $(ARGS)
 
+$(VENV)/.ready-fuzz: $(VENV)/.ready-dev
+	@echo "adding to $(VENV) what guides the fuzzing (once)"
+	@$(INSTALL) --no-build-isolation -e '.[fuzz]' && touch $@ || echo "without it, then" >&2
+
 SECONDS ?= 60
 .PHONY: fuzz-hftp
-fuzz-hftp: setup ## Fuzz the HFTP parser and session (SECONDS=60; atheris, if installed, guides it by coverage)
+fuzz-hftp: $(VENV)/.ready-fuzz ## Fuzz the HFTP parser, session and client (SECONDS=60), guided by coverage with atheris
 	@BIN=$(BIN) SECONDS=$(SECONDS) tests/fuzz/run.sh
 
 .PHONY: hftp.pyz

@@ -368,7 +368,7 @@ class Client:
     # Answers
 
     def _raw_body(self, size: int) -> Iterator[Piece]:
-        self._wire.expect(b"Content-Length: %d\r\n\r\n" % size, "the header of a raw slice")
+        self._wire.expect(b"Content-Length: %d\r\n\r\n" % size, "header of a raw slice")
         for done in range(0, size, PIECE_BYTES):
             yield self._wire.read(min(PIECE_BYTES, size - done), "slice")
 
@@ -379,7 +379,7 @@ class Client:
             count = min(piece_bytes, size - done)
             text = self._wire.read((count + 2) // 3 * 4, "slice")
             yield self._decode(text, count)
-        self._wire.expect(EOL, "the end of a slice")
+        self._wire.expect(EOL, "end of a slice")
 
     def _decode(self, text: Piece, count: int) -> Piece:
         piece = decode(text, count)

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import socket
+import time
 
-from hftp.constants import Status
-from hftp.errors import AnswerError, AnswerTimeoutError, ConnectError, NotHFTPError, UnknownHostError
+from hftp.constants import EOL, Status
+from hftp.errors import (
+    AnswerError,
+    AnswerTimeoutError,
+    ConnectError,
+    NotHFTPError,
+    TruncatedError,
+    UnknownHostError,
+)
 from hftp.listen import format_address
 
 _REQUEST = "get_file_listing"
+
+# Longer than any status line.
+_MAX_LINE_BYTES = 1024
 
 
 def check(host: str, port: int, timeout_s: float) -> None:
@@ -22,35 +33,42 @@ def check(host: str, port: int, timeout_s: float) -> None:
     Raises:
         HFTPError: It does not serve; which one says why.
     """
+    ends_at = time.monotonic() + timeout_s
     try:
         sock = socket.create_connection((host, port), timeout_s)
-    except socket.gaierror as error:
-        raise UnknownHostError(host, error.strerror or "") from error
+    except (socket.gaierror, UnicodeError) as error:
+        raise UnknownHostError(host, getattr(error, "strerror", None) or "not a host name") from error
     except socket.timeout as error:
-        raise AnswerTimeoutError(f"{host} port {port}", "the connection", timeout_s) from error
+        raise AnswerTimeoutError(f"{host} port {port}", "connection", timeout_s) from error
     except OSError as error:
         raise ConnectError(host, port, ((host, error.errno or 0),)) from error
     with sock:
         server = format_address(sock.getpeername())
-        line = _ask(sock, server, timeout_s)
-    code, space, _ = line.partition(b" ")
-    if not (space and code.isdigit() and int(code) in list(Status)):
+        try:
+            line = _ask(sock, server, ends_at)
+        except socket.timeout as error:
+            raise AnswerTimeoutError(server, "status line", timeout_s) from error
+    text, end, _ = line.partition(EOL)
+    code = text.partition(b" ")[0]
+    if not (end and code.isdigit() and int(code) in list(Status)):
         raise NotHFTPError(server, "a status line", line)
     if int(code) != Status.OK:
         raise AnswerError(server, _REQUEST, Status(int(code)))
 
 
-def _ask(sock: socket.socket, server: str, timeout_s: float) -> bytes:
+def _ask(sock: socket.socket, server: str, ends_at: float) -> bytes:
+    """Ask, and give what came up to the end of a line or more, until then, or raise socket.timeout."""
     line = b""
     try:
-        sock.sendall(_REQUEST.encode() + b"\r\n")
-        while b"\n" not in line and len(line) < 64:
-            piece = sock.recv(64)
+        sock.sendall(_REQUEST.encode() + EOL)
+        while b"\n" not in line and len(line) < _MAX_LINE_BYTES:
+            sock.settimeout(max(ends_at - time.monotonic(), 0.001))
+            piece = sock.recv(_MAX_LINE_BYTES)
             if not piece:
-                break
+                raise TruncatedError(server, "status line", None, len(line), was_reset=False)
             line += piece
-    except socket.timeout as error:
-        raise AnswerTimeoutError(server, "the status line", timeout_s) from error
+    except socket.timeout:
+        raise
     except OSError as error:
-        raise NotHFTPError(server, "a status line", line) from error
-    return line.partition(b"\r\n")[0]
+        raise TruncatedError(server, "status line", None, len(line), was_reset=True) from error
+    return line

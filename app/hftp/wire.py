@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 import socket
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -39,7 +40,8 @@ class Wire:
     Args:
         host: A name or an address.
         port: The server's.
-        timeout_s: How long to wait for the connection, and then whenever nothing comes or goes, in seconds.
+        timeout_s: How long to wait for the connection, for each line, and for each piece of what is longer,
+            in seconds.
 
     Attributes:
         server: The address that answers and its port, for example ``198.18.1.11:19500``.
@@ -106,6 +108,7 @@ class Wire:
             TruncatedError: The connection ended before the line did.
             AnswerTimeoutError: Nothing came in time.
         """
+        ends_at = None
         while True:
             end = self._in.find(b"\n", self._at, self._at + limit) + 1
             if not end and len(self._in) - self._at >= limit:
@@ -114,7 +117,8 @@ class Wire:
                 line = self._in[self._at : end]
                 self._at = end
                 return line
-            self._fill(part)
+            ends_at = ends_at or time.monotonic() + self.timeout_s
+            self._fill(part, ends_at)
 
     def read(self, count: int, part: str) -> bytes | bytearray:
         """Take so many bytes.
@@ -159,16 +163,21 @@ class Wire:
         while len(got) < len(expected):
             got += self.line(meaning, len(expected) - len(got))
             if not expected.startswith(got):
-                raise NotHFTPError(self.server, meaning, got)
+                raise NotHFTPError(self.server, f"the {meaning}", got)
 
-    def _fill(self, part: str) -> None:
-        """Wait for more, and add it to what there is."""
+    def _fill(self, part: str, ends_at: float) -> None:
+        """Wait for more, until then, and add it to what there is."""
         rest = self._in[self._at :]
-        piece = self._receive(lambda: self._socket.recv(_RECEIVE_BYTES), part, None, len(rest))
+        piece = self._receive(lambda: self._socket.recv(_RECEIVE_BYTES), part, None, len(rest), ends_at)
         self._in, self._at = rest + piece, 0
 
     def _receive(
-        self, receive: Callable[[], _Received], part: str, expected: int | None, got: int
+        self,
+        receive: Callable[[], _Received],
+        part: str,
+        expected: int | None,
+        got: int,
+        ends_at: float | None = None,
     ) -> _Received:
         """Let something be received, waiting and sending meanwhile."""
         while True:
@@ -176,7 +185,7 @@ class Wire:
             try:
                 received = receive()
             except BlockingIOError:
-                self._wait(part)
+                self._wait(part, ends_at)
                 continue
             except OSError as error:
                 raise TruncatedError(self.server, part, expected, got, was_reset=True) from error
@@ -184,9 +193,10 @@ class Wire:
                 raise TruncatedError(self.server, part, expected, got, was_reset=False)
             return received
 
-    def _wait(self, part: str) -> None:
-        """Wait until something can come or go."""
+    def _wait(self, part: str, ends_at: float | None) -> None:
+        """Wait until something can come or go. Who sends a line byte by byte gets no more time for each."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN | (select.POLLOUT if self._out else 0))
-        if not poll.poll(self.timeout_s * 1000):
+        wait_s = self.timeout_s if ends_at is None else max(0.0, ends_at - time.monotonic())
+        if not poll.poll(wait_s * 1000):
             raise AnswerTimeoutError(self.server, part, self.timeout_s)

@@ -1,7 +1,4 @@
-"""Coverage-guided fuzzing of the parser and the session: `make fuzz-hftp SECONDS=60`.
-
-It needs atheris (pip install atheris). Arguments are those of libFuzzer.
-"""
+"""Coverage-guided fuzzing of the parser and the session. Arguments are those of libFuzzer."""
 
 from __future__ import annotations
 

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import pytest
 
 from hftp.files import DataDirectory
-from tests.fuzz.session import check, write_files
+from tests.fuzz import client, session
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-CORPUS = sorted((Path(__file__).parent / "corpus").iterdir())
+CORPUS = Path(__file__).parent / "corpus"
 
 
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataDirectory]:
-    path = tmp_path_factory.mktemp("fuzz")
-    write_files(path)
-    with DataDirectory(str(path)) as directory:
-        yield directory
+def inputs(target: str) -> list[bytes]:
+    programs = [path.read_bytes() for path in sorted((CORPUS / target).iterdir())]
+    assert programs
+    return programs
 
 
-def test_every_input_of_the_corpus_gets_the_answers_of_the_model(directory: DataDirectory) -> None:
-    assert CORPUS
-    for path in CORPUS:
-        check(directory, path.read_bytes())
+def test_every_input_of_a_session_gets_the_answers_of_the_model(tmp_path: Path) -> None:
+    session.write_files(tmp_path)
+    with DataDirectory(str(tmp_path)) as directory:
+        for program in inputs("session"):
+            session.check(directory, program)
+
+
+def test_every_input_of_a_client_ends_as_the_model_does(tmp_path: Path) -> None:
+    arena = client.Arena(tmp_path)
+    for program in inputs("client"):
+        client.check(arena, program)

@@ -6,6 +6,7 @@ import contextlib
 import http.server
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -169,6 +170,21 @@ def test_a_server_that_says_nothing_times_out() -> None:
         client.size("f")
 
 
+def say_byte_by_byte(sock: socket.socket) -> None:
+    """Never end a line, until the client leaves."""
+    with sock, contextlib.suppress(OSError):
+        for _ in range(1000):
+            sock.sendall(b"0")
+            time.sleep(0.02)
+
+
+def test_a_line_that_comes_byte_by_byte_has_no_more_time_than_another() -> None:
+    """Each byte within the time, the line never: after 1,024 it would be no HFTP."""
+    with saying(b"", then=say_byte_by_byte) as client, pytest.raises(hftp.AnswerTimeoutError):
+        client._wire.timeout_s = 0.3
+        client.size("f")
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -203,7 +219,10 @@ def test_a_raw_slice_of_another_size_is_refused(answer: bytes) -> None:
     "answer", [b"0 OK\r\nContent-Length: 5\r\n\r\ncalo", b"0 OK\r\nContent-Length: 5\r\n"]
 )
 def test_a_raw_slice_that_ends_early_is_truncated(answer: bytes) -> None:
-    with saying(answer) as client, pytest.raises(hftp.TruncatedError):
+    with (
+        saying(answer) as client,
+        pytest.raises(hftp.TruncatedError, match=r"of the (slice|header of a raw slice):"),
+    ):
         client.read_slice("f", 5, 5, raw=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -9,12 +10,14 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hftp.cli import main
 from tests.hftp.conftest import HUGE_BYTES, STRATEGIES
 from tests.hftp.serving import (
     PATIENCE_SECONDS,
@@ -336,3 +339,37 @@ def test_what_is_no_server_is_not_healthy() -> None:
         assert hftp("health", f"127.0.0.1:{port}", "--timeout", "0.1").returncode == 6
     assert hftp("health", f"127.0.0.1:{port}").returncode == 5
     assert hftp("health", "nobody.invalid").returncode == 4
+    assert hftp("health", "nobody..invalid").returncode == 4
+
+
+@pytest.mark.parametrize(
+    ("pieces", "code"),
+    [
+        ([b"0 ", b"OK\r", b"\n"], 0),
+        ([b"0 OK"], 8),
+        ([], 8),
+        ([b"0 OK\n"], 7),
+        ([b"HTTP/1.1 400 Bad Request\r\n"], 7),
+        ([b"0" * 2000], 7),
+        ([b"199 INTERNAL SERVER ERROR\r\n"], 9),
+        ([b"0"] * 50, 6),  # one each 50 ms: each in time, the line never
+    ],
+)
+def test_only_a_whole_status_line_is_healthy(
+    pieces: list[bytes], code: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def serve() -> None:
+        sock, _ = listener.accept()
+        with sock, contextlib.suppress(OSError):
+            sock.recv(100)
+            for piece in pieces:
+                sock.sendall(piece)
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        timeout = "0.5" if code == 6 else "10"
+        assert main(["health", f"127.0.0.1:{listener.getsockname()[1]}", "--timeout", timeout]) == code
+        thread.join()
+    assert capfd.readouterr().err.count("\n") == (code != 0)
