@@ -62,8 +62,8 @@ MAX_NAME_BYTES = 255
 # The longest sensible request has some 330 bytes; 8 KiB hold hundreds of ordinary ones.
 RECEIVE_BYTES = 8 * 1024
 
-# What is read, encoded and offered to send() at once of an answer. Buffers of 128 KiB and more are mapped
-# anew each time by glibc's malloc (mallopt(3), M_MMAP_THRESHOLD): hftp.fast has the figures.
+# What is read, encoded and offered to send() at once of an answer: so little that it stays in the processor's
+# cache. hftp.fast has the figures.
 ANSWER_PIECE_BYTES = 96 * 1024
 
 # What a client reads at once of an answer. Calls of 256 KiB reach the speed of loopback TCP.
