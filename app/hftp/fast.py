@@ -11,8 +11,8 @@ shared cores, Python 3.11; `make bench` measures the whole.
 - A client is closed right after quit (``hftp.peer``): three system calls and one event less.
 - malloc keeps the memory of pieces (``base64_encoder``): with the standard library's base64 1.4 ms for a MB,
   and 2.5 with all the page faults.
-- Pieces of 96 KiB for base64 (``hftp.constants``): 0.40 ms for a MB with pybase64; 0.50 with 64 KiB, for there
-  are more of them, and 0.42 with 256 KiB, for what was read and encoded is less near to the processor.
+- Pieces of 96 KiB for base64 (``hftp.constants``): 0.40 ms for a MB with pybase64; 0.50 with 64 KiB, for
+  there are more of them, and 0.42 with 256 KiB, for what was read and encoded is less near to the processor.
 - The head of a file that the system sends goes ahead of it, without MSG_MORE (``hftp.peer``): the client is
   awake when the file comes. 1.3 times the slices of 1 MiB a second.
 """
@@ -52,8 +52,8 @@ EVENT_BATCH = 256
 CAN_SEND_FILES = hasattr(os, "sendfile")
 
 # malloc gives what is free at the end of the heap back from 128 KiB on, and a piece that is read and the same
-# piece encoded are more: each would be faulted in anew, page by page. Once a mapped block was freed, glibc keeps
-# twice its size: mallopt(3), M_MMAP_THRESHOLD, "dynamic".
+# piece encoded are more: each would be faulted in anew, page by page. Once a mapped block was freed, glibc
+# keeps twice its size: mallopt(3), M_MMAP_THRESHOLD, "dynamic".
 _KEPT_BYTES = 1024 * 1024
 
 _encode: Callable[[bytes], bytes] | None = None
