@@ -57,9 +57,9 @@ class Keeper:
         from netlab.backends import running_labs
 
         lab = next((lab for lab in running_labs(matrix.backend) if lab.owner == os.getpid()), None)
-        for line in _instructions(matrix, lab, self):
-            click.echo(line, err=True)
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt):  # who has read that it can be ended may do so at once
+            for line in _instructions(matrix, lab, self):
+                click.echo(line, err=True)
             self._wait(int(lab.id) if lab is not None and lab.backend == "netns" else None)
         click.echo("the lab is taken down", err=True)
 
