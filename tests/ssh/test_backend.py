@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import sys
 from typing import Any
 
 import pytest
@@ -187,7 +188,7 @@ def test_a_key_that_is_not_allowed_is_one_line(own_lab: Fleet) -> None:
     keygen(own / "id_ecdsa", "ecdsa")
     done, _ = matrix_over_ssh(own_lab)
     assert done.code == 3
-    assert "student may not log in: 1 keys were tried" in done.err
+    assert "student may not log in: 1 key was tried" in done.err
     assert "Traceback" not in done.err
 
 
@@ -262,3 +263,85 @@ def test_a_machine_behind_jump_hosts_is_reached_through_them(own_lab: Fleet, way
     done, record = matrix_over_ssh(own_lab, "--from", "remote", "--bind", "server-any 0.0.0.0")
     assert done.code == 0, done.err
     assert record["cells"]
+
+
+def test_a_jump_host_is_logged_in_to_once_for_all_that_is_behind_it(own_lab: Fleet) -> None:
+    hosts = "".join(f"  {name}: {{address: {address!r}}}\n" for name, address in own_lab.machines.items())
+    own_lab.inventory.write_text(f"defaults: {{user: student, jump: router}}\nhosts:\n{hosts}")
+    before = own_lab.daemons["router"].diagnostics().count("Accepted publickey")
+    done = own_lab.netlab("scan", "-i", "lab.yaml", "--port", "22", "--strict")
+    assert done.code == 0, done.err + done.out
+    assert own_lab.daemons["router"].diagnostics().count("Accepted publickey") == before + 1
+
+
+def test_key_files_that_are_of_no_use_are_said_only_where_no_other_key_lets_in(lab: Fleet) -> None:
+    own = lab.directory / ".ssh"
+    (lab.directory / "garbage").write_bytes(bytes(range(256)))
+    keygen(lab.directory / "stranger")
+    useless = ["missing", "garbage", "stranger.pub", ".ssh"]
+    text = lab.inventory.read_text()
+
+    def scan(keys: list[str]) -> Done:
+        said = text.replace("user: student", f"user: student, keys: {json.dumps(keys)}")
+        (lab.directory / "keys.yaml").write_text(said)
+        return lab.netlab("scan", "-i", "keys.yaml", "--limit", "peer", "--port", "22")
+
+    done = scan(useless)
+    assert done.code == 3
+    assert len(done.err.splitlines()) == 1, done.err
+    said = ["missing there is no such file", "garbage is no private key", ".ssh Is a directory"]
+    said += ["stranger.pub is a public key: name the private one", "no keys were tried"]
+    assert not [text for text in said if text not in done.err], done.err
+    done = scan([*useless, str(own / "id_ed25519")])
+    assert done.code == 0, done.err
+
+
+def test_keys_of_the_agent_are_tried_before_a_passphrase_is_asked_for(own_lab: Fleet) -> None:
+    own = own_lab.directory / ".ssh"
+    keygen(own / "locked", passphrase="not asked for")
+    text = own_lab.inventory.read_text().replace("user: student", "user: student, key: .ssh/locked")
+    own_lab.inventory.write_text(text)
+    scan = f"{sys.executable} -m netlab scan -i lab.yaml --port 22 --strict"
+    add = "ssh-add -q .ssh/id_ed25519"
+    done = own_lab.run(["ssh-agent", "sh", "-c", f"{add} && {scan}"])
+    assert done.code == 0, done.err
+    # And no others than those that are named, where that is said: of these the agent's before the file's.
+    own_lab.inventory.write_text(text.replace(".ssh/locked", ".ssh/locked, only_these_keys: true"))
+    done = own_lab.run(["ssh-agent", "sh", "-c", f"{add} && {scan}"])
+    assert done.code == 3
+    assert "locked is encrypted" in done.err
+    keygen(own / "first")
+    own_lab.inventory.write_text(text.replace(".ssh/locked", ".ssh/first, only_these_keys: true"))
+    done = own_lab.run(["ssh-agent", "sh", "-c", f"ssh-add -q .ssh/first && rm .ssh/first && {scan}"])
+    assert done.code == 3
+    assert "1 key was tried" in done.err
+
+
+def test_too_many_keys_of_the_agent_are_told_as_what_they_are(own_lab: Fleet) -> None:
+    names = [f"key{number}" for number in range(8)]
+    for name in names:
+        keygen(own_lab.directory / name)
+    scan = f"{sys.executable} -m netlab scan -i lab.yaml --port 22"
+    done = own_lab.run(["ssh-agent", "sh", "-c", f"ssh-add -q {' '.join(names)} && {scan}"])
+    assert done.code == 3
+    assert "it hung up after 6 keys were tried for student: name the right one, and no other" in done.err
+
+
+def test_a_server_that_wants_two_keys_is_shown_both(own_lab: Fleet) -> None:
+    own, there = own_lab.directory / ".ssh", own_lab.directory / "hosts" / "peer"
+    keygen(own / "second")
+    with (there / "authorized_keys").open("a") as authorized:
+        authorized.write((own / "second.pub").read_text())
+    (there / "more_config").write_text("AuthenticationMethods publickey,publickey\n")
+    own_lab.daemons["peer"].close()
+    own_lab.start_machine("peer")
+    own_lab.wait_up("peer")
+    scan = ("scan", "-i", "lab.yaml", "--limit", "peer", "--port", "22", "--strict")
+    done = own_lab.netlab(*scan)
+    assert done.code == 3
+    assert "student may not log in: 1 key was tried" in done.err
+    text = own_lab.inventory.read_text()
+    keys = "keys: [.ssh/second, .ssh/id_ed25519]"
+    own_lab.inventory.write_text(text.replace("user: student", f"user: student, {keys}"))
+    done = own_lab.netlab(*scan)
+    assert done.code == 0, done.err

@@ -2,8 +2,9 @@
 
 import logging
 
-from netlab.backends.ssh.connection import ConnectError, Connection, Terms
+from netlab.backends.ssh.connection import Connection, Terms
 from netlab.backends.ssh.lab import CONTROLLER, SshLab
+from netlab.backends.ssh.problems import ConnectError
 
 __all__ = ["CONTROLLER", "ConnectError", "Connection", "SshLab", "Terms"]
 

@@ -31,7 +31,7 @@ class SshChannel:
     """
 
     def __init__(self, connection: Connection, argv: Sequence[str]) -> None:
-        self._name = connection.machine.name
+        self._name = connection.name
         self._channel = connection.session()
         self._lines = Lines(self._name, self._read)
         self._errors = bytearray()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
@@ -14,7 +13,7 @@ from netlab.answers import read_answer
 from netlab.backends import Channel, Program
 from netlab.backends.local import LocalChannel
 from netlab.backends.ssh.channel import SshChannel
-from netlab.backends.ssh.connection import Connection, Terms
+from netlab.backends.ssh.connection import Connection, Connections, Terms
 from netlab.errors import LabError, NetlabError
 from netlab.facts import Facts
 from netlab.inventory.model import Inventory, Machine
@@ -48,10 +47,10 @@ class SshLab:
     def __init__(
         self, inventory: Inventory, terms: Terms, count: Callable[[int, int], None] = lambda done, total: None
     ) -> None:
-        self.inventory, self._terms, self._count = inventory, terms, count
+        self.inventory, self._count = inventory, count
         self.failures: dict[str, NetlabError] = {}
+        self._made = Connections(terms)
         self._connections: dict[str, Connection] = {}
-        self._stack = ExitStack()
         self._topology = Topology((), ())
 
     @property
@@ -91,7 +90,7 @@ class SshLab:
                 raise LabError(f"no machine of {self.inventory.source} can be used: {self._first_failure()}")
             facts = self._read_facts()
         except BaseException:
-            self._stack.close()
+            self._made.close()
             raise
         self._topology = infer_topology({host: facts[host] for host in self.hosts})
         return self
@@ -99,12 +98,10 @@ class SshLab:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._stack.close()
+        self._made.close()
 
     def _connect(self, machine: Machine) -> None:
-        connection = Connection(machine, self._terms)
-        self._connections[machine.name] = connection
-        self._stack.callback(connection.close)
+        self._connections[machine.name] = self._made.to(machine)
 
     def _read_facts(self) -> dict[str, Facts]:
         facts: dict[str, Facts] = {}
