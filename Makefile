@@ -85,6 +85,10 @@ fuzz-hftp: $(VENV)/.ready-fuzz ## Fuzz the HFTP parser, session and client (SECO
 hftp.pyz: ## Build server and client as one file that any Python from 3.9 on runs
 	@PYTHONPATH=app $(PYTHON) -m hftp.pyz $@
 
+.PHONY: debian-11
+debian-11: ## Make a tree with the oldest Python that hftp.pyz runs on, for its tests (Debian; root)
+	@$(PYTHON) docker/old_release.py build/$@
+
 .PHONY: lint
 lint: setup-dev ## Check style and types (ruff, mypy --strict)
 	@$(BIN)/ruff format --check app docker netlab tests
