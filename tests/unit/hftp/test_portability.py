@@ -34,8 +34,8 @@ def test_only_the_standard_library_is_imported(source: Path) -> None:
 
 def test_a_server_imports_nothing_slow() -> None:
     """Thirteen servers are started in one experiment. Importing typing alone takes as long as all of this."""
-    line = "import sys; from hftp.cli import main; main(['serve', '-p', '0', '-d', '/nonexistent']); print(*sys.modules)"
-    loaded = set(python("-c", line).stdout.split())
+    serve = "from hftp.cli import main; main(['serve', '-p', '0', '-d', '/nonexistent'])"
+    loaded = set(python("-c", f"import sys; {serve}; print(*sys.modules)").stdout.split())
     assert "hftp.files" in loaded
     assert not loaded & {
         "typing",
