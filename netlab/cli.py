@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NetlabError as error:
         return _complain(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        return _complain("interrupted; the lab is gone", ExitCode.INTERRUPTED)
+        return _complain("interrupted; nothing is left behind", ExitCode.INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has seen enough: `netlab run | head`.
         _discard_output()

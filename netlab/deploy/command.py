@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _Command = Callable[..., ExitCode]
 _FOLLOW_S = 0.5
 _CONTAINER = "container"
+# A deployer whose controller is gone takes back what was not confirmed.
+_UNFINISHED = "a release that was not confirmed goes by itself: see 'netlab status'"
 _METHODS = ("auto", "systemd", "supervised", _CONTAINER)
 
 
@@ -187,21 +189,33 @@ def status(chosen: Chosen) -> ExitCode:
 @click.argument("host")
 @inventory_options
 @click.option("--follow", "-f", is_flag=True, help="Go on as more is written, until Ctrl-C.")
-@click.option("--lines", "-n", default=50, show_default=True, help="How many of the last lines.")
+@click.option(
+    "--lines",
+    "-n",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="How many of the last lines.",
+)
 def logs(host: str, chosen: Chosen, follow: bool, lines: int) -> ExitCode:
-    """Show what the server on HOST has written: requests, errors, restarts."""
+    """Show what the server on HOST has written: requests, errors, restarts.
+
+    Exit code: 0; 2 a wrong option or file; 3 the machine could not be reached, or has nothing to show.
+    """
     from netlab.deploy.machine import DeployedMachine as There
+    from netlab.yamlfile import did_you_mean
 
     wanted = chosen.inventory()
-    if host not in _targets(wanted, replace(chosen, limits=(host,))):
-        raise NetlabError(f"{host} is a group: name one machine")
-    with progress_bar() as progress:
-        lab = _lab(wanted, (host,), chosen, progress)
-        with lab:
-            pieces = _pieces(There(lab, host), lines, follow)
-            with suppress(KeyboardInterrupt):
-                for piece in pieces:
-                    click.echo(piece, nl=False)
+    targets = _targets(wanted, chosen)
+    if host not in targets:
+        close = did_you_mean(host, targets)
+        raise NetlabError(f"{wanted.source}: no machine that is to serve is called {host}{close}")
+    with progress_bar() as progress, _lab(wanted, (host,), chosen, progress) as lab:
+        pieces = _pieces(There(lab, host), lines, follow)
+        progress.hide()
+        with suppress(KeyboardInterrupt):
+            for piece in pieces:
+                click.echo(piece, nl=False)
     return ExitCode.OK
 
 
@@ -295,11 +309,12 @@ def _roll_out(
                 if there:
                     with Rollout(lab, terms, vantages, progress) as rollout:
                         work(rollout, there, tell)
-    finally:  # what was done before an interruption was done
-        told = [results[name] for name in targets if name in results]
-        for result in told:
-            click.echo(line_of(result, width))
-        click.echo(summary_of(told, time.monotonic() - started), err=True)
+    except KeyboardInterrupt:
+        for name in targets:
+            results.setdefault(name, Result(name, State.INTERRUPTED, detail=_UNFINISHED))
+    for name in targets:
+        click.echo(line_of(results[name], width))
+    click.echo(summary_of(results.values(), time.monotonic() - started), err=True)
     return exit_code(results.values())
 
 
@@ -311,7 +326,7 @@ def _at_least_one(lab: SshLab) -> Iterator[Sequence[str]]:
     try:
         lab.__enter__()
     except LabError:
-        if not lab.failures:
+        if len(lab.failures) < len(lab.inventory.machines):
             raise
         yield ()
         return

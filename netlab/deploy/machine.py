@@ -11,7 +11,7 @@ import paramiko
 
 from netlab.backends.ssh import SshLab
 from netlab.deploy.release import Release
-from netlab.errors import AgentError, NetlabError
+from netlab.errors import AgentError, LabError
 from netlab.session import AgentSession
 from netlab.travelling import program
 
@@ -27,7 +27,7 @@ _PIECE_BYTES = 1 << 18
 Answer = dict[str, Any]
 
 
-class MachineError(NetlabError):
+class MachineError(LabError):
     """A step of a deployment failed on a machine.
 
     Args:

@@ -22,6 +22,7 @@ class State(enum.StrEnum):
     NOT_REACHED = "not reached"
     NOT_MEASURED = "not measured"
     NOT_TRIED = "not tried"
+    INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ _UNKNOWN = {State.NOT_REACHED, State.NOT_MEASURED}
 def exit_code(results: Iterable[Result]) -> ExitCode:
     """Return what the command ends with: what could not be done, or not be checked, is never a success."""
     states = {result.state for result in results}
+    if State.INTERRUPTED in states:
+        return ExitCode.INTERRUPTED
     if states & _REFUSED:
         return ExitCode.DISAGREES
     return ExitCode.NOT_MEASURED if states & _UNKNOWN else ExitCode.OK

@@ -159,15 +159,14 @@ class Rollout:
     def _in_batches(self, works: Sequence[Work], tell: Callable[[Result], None]) -> list[Result]:
         results: list[Result] = []
         for batch in _batches(works, self._terms.batch):
-            if sum(map(counts_as_failure, results)) > self._terms.max_fail:
-                for work in batch:
-                    work.end(State.NOT_TRIED, "", "too many machines before it have failed (--max-fail)")
-            else:
-                self._one_batch(batch)
-            for work in batch:
-                assert work.result is not None
-                tell(work.result)
-                results.append(work.result)
+            try:
+                if sum(map(counts_as_failure, results)) > self._terms.max_fail:
+                    for work in batch:
+                        work.end(State.NOT_TRIED, "", "too many machines before it have failed (--max-fail)")
+                else:
+                    self._one_batch(batch)
+            finally:  # what is settled before an interruption is settled
+                results += _settled(batch, tell)
         return results
 
     def _one_batch(self, batch: Sequence[Work]) -> None:
@@ -355,11 +354,18 @@ class Rollout:
             work.end(State.REMOVED if there else State.UNCHANGED, "", "" if there else "nothing is deployed")
 
         works = [Work(host, None) for host in hosts]
-        self._each("removing", works, remove)
-        results = [work.result for work in works if work.result is not None]
-        for result in results:
-            tell(result)
+        try:
+            self._each("removing", works, remove)
+        finally:
+            results = _settled(works, tell)
         return results
+
+
+def _settled(works: Sequence[Work], tell: Callable[[Result], None]) -> list[Result]:
+    results = [work.result for work in works if work.result is not None]
+    for result in results:
+        tell(result)
+    return results
 
 
 def _gone_back(problem: str, back: str, back_problem: str, never: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from netlab.deploy.release import short
 from netlab.deploy.result import Result, State
@@ -25,12 +25,12 @@ def line_of(result: Result, width: int) -> str:
     )
 
 
-def summary_of(results: Sequence[Result], seconds: float) -> str:
+def summary_of(results: Collection[Result], seconds: float) -> str:
     """Return how many machines ended up how, and the time that it took."""
     counted = Counter(result.state for result in results)
     states = ", ".join(f"{counted[state]} {state}" for state in State if counted[state])
     machines = "1 machine" if len(results) == 1 else f"{len(results)} machines"
-    return f"{machines}: {states or 'nothing was done'}; {seconds:.1f} s"
+    return f"{machines}: {states}; {seconds:.1f} s"
 
 
 def _printable(text: str) -> str:

@@ -52,10 +52,10 @@ def told(answers: Mapping[str, Seen]) -> tuple[list[str], ExitCode]:
         "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    if any(isinstance(answer, NetlabError) for answer in answers.values()):
-        return lines, ExitCode.NOT_MEASURED
-    healthy = all(isinstance(answer, dict) and not answer["health"] for answer in answers.values())
-    return lines, ExitCode.OK if healthy else ExitCode.DISAGREES
+    if any(answer["health"] for answer in answers.values() if isinstance(answer, dict)):
+        return lines, ExitCode.DISAGREES
+    lost = any(isinstance(answer, NetlabError) for answer in answers.values())
+    return lines, ExitCode.NOT_MEASURED if lost else ExitCode.OK
 
 
 def _row(host: str, answer: Seen) -> tuple[str, ...]:

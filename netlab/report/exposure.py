@@ -38,7 +38,7 @@ def exposure(scan: Scan, name: str, notes: Sequence[str] = (), *, ascii_only: bo
     if scan.services:
         parts += [*_grid(scan, ascii_only=ascii_only), _legend(scan, ascii_only=ascii_only)]
     else:
-        parts += [Text("no container listens on a TCP port")]
+        parts += [Text("nothing listens on a TCP port")]
     for title, lines in (
         ("Beyond this machine", beyond(scan)),
         ("Why not", tuple(_whys(scan))),

@@ -165,7 +165,7 @@ def test_a_run_that_is_interrupted_takes_its_lab_down(
         wait_for(phase, engine, process)
         process.send_signal(number)
         _, complaint = process.communicate(timeout=WITHIN_S)
-    assert complaint.strip() == "netlab: interrupted; the lab is gone"
+    assert complaint.strip() == "netlab: interrupted; nothing is left behind"
     assert process.returncode == ExitCode.INTERRUPTED
     assert holdings(engine) - before == set()
 

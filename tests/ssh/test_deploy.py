@@ -165,6 +165,37 @@ def test_logs_show_what_the_server_wrote_and_follow_it(lab: Room) -> None:
     following.close()
 
 
+def test_logs_of_what_has_none_are_a_line(lab: Room) -> None:
+    for arguments, code, said in (
+        (("lab1",), 2, "no machine that is to serve is called lab1 (did you mean 'lab01'?)"),
+        (("guest",), 2, "no machine that is to serve is called guest"),
+        (("lab01", "-n", "0"), 2, "0 is not in the range x>=1"),
+        (("lab01",), 3, "nothing is deployed"),
+    ):
+        done = lab.netlab("logs", *arguments)
+        assert done.code == code, done.err
+        assert said in done.err
+        assert len(done.err.splitlines()) == 1
+        assert done.out == ""
+
+
+def test_an_interruption_is_told_for_every_machine_and_takes_back_what_was_on_trial(lab: Room) -> None:
+    old = deployed(lab)
+    newer = write(lab, "newer.pyz", zipapp_with({"newer.txt": b"interrupted"}))
+    deploying = lab.start("deploy", "--serial", "1", "--zipapp", newer)
+    # It is confirmed a second after its start, at the soonest.
+    wait_until(lambda: lab.current("lab01") not in ("", old))
+    deploying.send_signal(signal.SIGTERM)
+    lines = [deploying.readline(30).decode() for _ in range(2)]
+    assert deploying.wait(30) == 130
+    assert [line.split()[:2] for line in lines] == [["lab01", "interrupted"], ["lab02", "interrupted"]]
+    assert "2 machines: 2 interrupted" in deploying.diagnostics()
+    deploying.close()
+    wait_until(lambda: lab.has_no_deployer("lab01"))
+    assert [lab.current(host) for host in lab.names] == [old, old]
+    assert lab.answers("lab01")
+
+
 def test_a_killed_server_is_started_again(lab: Room) -> None:
     deployed(lab)
     before = lab.state("lab01")

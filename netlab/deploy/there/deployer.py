@@ -362,7 +362,13 @@ class Deployer:
     # --- what it says
 
     def log(self, request: Json) -> Json:
-        """Return what the server printed."""
+        """Return what the server printed.
+
+        Raises:
+            ProblemError: there is none.
+        """
+        if not self._store.current() and not os.path.exists(self._store.path("log")):
+            raise ProblemError("nothing is deployed")
         return self._service.log(int(request["lines"]), str(request["cursor"]))
 
     def _audit(self, what: str, name: str, detail: str) -> None:

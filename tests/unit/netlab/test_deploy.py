@@ -63,6 +63,7 @@ def test_a_machine_that_must_and_must_not_get_through_is_refused() -> None:
         ((State.DEPLOYED, State.NOT_REACHED), ExitCode.NOT_MEASURED),
         ((State.NOT_MEASURED,), ExitCode.NOT_MEASURED),
         ((State.NOT_TRIED,), ExitCode.DISAGREES),
+        ((State.FAILED, State.INTERRUPTED), ExitCode.INTERRUPTED),
     ],
 )
 def test_what_was_not_done_or_not_checked_is_no_success(states: tuple[State, ...], code: ExitCode) -> None:

@@ -148,7 +148,7 @@ def test_ascii_is_enough_where_there_is_no_more() -> None:
 
 def test_a_project_that_listens_on_nothing_says_so() -> None:
     empty = Scan(Topology((), ()), Engine("host", "28.0", True), {}, (), ())
-    assert "no container listens on a TCP port" in shown(empty)
+    assert "nothing listens on a TCP port" in shown(empty)
     assert beyond(empty) == ("nothing: no port is published, but on 127.0.0.1 at most",)
 
 
