@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
+import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
 
 from netlab.errors import NetlabError
 from netlab.inventory.model import Login
+from netlab.inventory.openssh import matches
 
 _DEFAULT_FILE = Path("~/.ssh/known_hosts")
+# In which file a kind of key is on the host (sshd_config(5), HostKey); of ECDSA there are three.
+_FILES = {"ssh-ed25519": "ed25519", "ssh-rsa": "rsa"}
 _writing = threading.Lock()
 
 
@@ -30,15 +37,17 @@ class UnknownHostKeyError(NetlabError):
         self.place, self.key = place, key
 
     def __str__(self) -> str:
+        kind = self.key.get_name()
+        file = f"/etc/ssh/ssh_host_{_FILES.get(kind, 'ecdsa')}_key.pub"
+        shown = f"{kind} {fingerprint(self.key.asbytes())}"
         return (
-            f"the host key of {self.place} is not known ({self.key.get_name()} {fingerprint(self.key)}): "
-            "compare it with what 'ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub' says there, then use "
-            "--accept-new"
+            f"the host key of {self.place} is not known ({shown}): compare it with what "
+            f"'ssh-keygen -l -f {file}' says there, then use --accept-new"
         )
 
 
 class ChangedHostKeyError(NetlabError):
-    """A host shows another key than the one that is known.
+    """A host shows another key than those that are known.
 
     Args:
         place: the host as known_hosts files write it.
@@ -46,7 +55,7 @@ class ChangedHostKeyError(NetlabError):
         shown: the key that it showed.
     """
 
-    def __init__(self, place: str, known: paramiko.PKey, shown: paramiko.PKey) -> None:
+    def __init__(self, place: str, known: bytes, shown: bytes) -> None:
         super().__init__(place)
         self.place, self.known, self.shown = place, known, shown
 
@@ -58,10 +67,27 @@ class ChangedHostKeyError(NetlabError):
         )
 
 
-def fingerprint(key: paramiko.PKey) -> str:
-    """Return a key's fingerprint as OpenSSH writes it: `SHA256:...` (ssh-keygen(1), -l)."""
-    digest = hashlib.sha256(key.asbytes()).digest()
-    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+class RevokedHostKeyError(NetlabError):
+    """A host shows a key that is marked as one that nobody may show any more.
+
+    Args:
+        place: the host as known_hosts files write it.
+        shown: the key that it showed.
+    """
+
+    def __init__(self, place: str, shown: bytes) -> None:
+        super().__init__(place)
+        self.place, self.shown = place, shown
+
+    def __str__(self) -> str:
+        return (
+            f"THE HOST KEY OF {self.place} IS REVOKED ({fingerprint(self.shown)}): somebody may be in between"
+        )
+
+
+def fingerprint(key: bytes) -> str:
+    """Return the fingerprint of a public key as OpenSSH writes it: `SHA256:...` (ssh-keygen(1), -l)."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
 
 
 def place_of(login: Login) -> str:
@@ -88,18 +114,21 @@ def check_host_key(login: Login, shown: paramiko.PKey, *, accept_new: bool) -> N
         accept_new: whether the key of a host of which none is known is recorded, and believed.
 
     Raises:
-        UnknownHostKeyError: no key of that kind is known of it.
-        ChangedHostKeyError: another one is.
+        RevokedHostKeyError: it is marked as one that nobody may show.
+        ChangedHostKeyError: others are known of it.
+        UnknownHostKeyError: none is known of it.
+        NetlabError: a known_hosts file can't be read or written.
     """
-    place = place_of(login)
-    entries = _known(login)
-    expected = entries.get(shown.get_name()) if entries is not None else None
-    if expected is not None:
-        if expected.asbytes() != shown.asbytes():
-            raise ChangedHostKeyError(place, expected, shown)
+    place, key = place_of(login), shown.asbytes()
+    known = [entry for entry in _entries(login) if entry.marker != _AUTHORITY]
+    if any(entry.marker == _REVOKED and entry.key == key for entry in known):
+        raise RevokedHostKeyError(place, key)
+    expected = [entry for entry in known if not entry.marker]
+    if any(entry.key == key for entry in expected):
         return
-    if entries is not None and len(entries):
-        raise ChangedHostKeyError(place, next(iter(entries.values())), shown)
+    if expected:
+        alike = [entry for entry in expected if entry.kind == shown.get_name()]
+        raise ChangedHostKeyError(place, (alike or expected)[0].key, key)
     if not accept_new:
         raise UnknownHostKeyError(place, shown)
     _record(files_of(login)[0], place, shown)
@@ -107,24 +136,72 @@ def check_host_key(login: Login, shown: paramiko.PKey, *, accept_new: bool) -> N
 
 def preferred_first(login: Login, kinds: Sequence[str]) -> tuple[str, ...]:
     """Return the kinds of host key to ask for: those that are known of a host first, as ssh(1) does."""
-    known = set(_known(login) or ())
+    known = {entry.kind for entry in _entries(login) if not entry.marker}
     # An RSA key is used with newer signatures than the one that it is named for (RFC 8332).
     if "ssh-rsa" in known:
         known |= {"rsa-sha2-512", "rsa-sha2-256"}
     return tuple(sorted(kinds, key=lambda kind: kind not in known))
 
 
-def _known(login: Login) -> Mapping[str, paramiko.PKey] | None:
-    known = paramiko.HostKeys()
+# --- Files: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT -----------------------------------------------------------
+
+_AUTHORITY, _REVOKED = "@cert-authority", "@revoked"
+_HASHED = "|1|"
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A line of a known_hosts file.
+
+    Attributes:
+        marker: `@revoked`, `@cert-authority`, or nothing.
+        kind: of the key: `ssh-ed25519`.
+        key: as it goes over the wire (RFC 4253, 6.6).
+    """
+
+    marker: str
+    kind: str
+    key: bytes
+
+
+def _entries(login: Login) -> Iterator[_Entry]:
+    """Yield what the files say of a host."""
+    place = place_of(login).lower()
     for path in files_of(login):
-        if path.is_file():
-            known.load(str(path))
-    return known.lookup(place_of(login))
+        for line in _lines(path):
+            words = line.split()
+            marker = words.pop(0) if words and words[0].startswith("@") else ""
+            if len(words) < 3 or words[0].startswith("#") or not _means(words[0], place):
+                continue
+            with suppress(binascii.Error, ValueError):
+                yield _Entry(marker, words[1], binascii.a2b_base64(words[2]))
+
+
+def _lines(path: Path) -> Sequence[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ()
+    except OSError as error:
+        raise NetlabError(f"known hosts {path}: {error.strerror}") from None
+
+
+def _means(names: str, place: str) -> bool:
+    """Say whether the names of a line, which may be patterns or a hash of one, are a host's."""
+    if not names.startswith(_HASHED):
+        return matches(tuple(names.lower().split(",")), place)
+    try:
+        return paramiko.HostKeys.hash_host(place, names) == names
+    except (AssertionError, ValueError):  # it is cut short
+        return False
 
 
 def _record(path: Path, place: str, key: paramiko.PKey) -> None:
     """Append a line to a known_hosts file: nothing that is in it changes."""
-    with _writing:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with path.open("a", encoding="ascii") as file:
-            file.write(f"{place} {key.get_name()} {key.get_base64()}\n")
+    line = f"{place} {key.get_name()} {key.get_base64()}\n"
+    try:
+        with _writing:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with path.open("a+b") as file:
+                ends = not file.tell() or (file.seek(-1, os.SEEK_END), file.read(1))[1] == b"\n"
+                file.write((line if ends else f"\n{line}").encode())
+    except OSError as error:
+        raise NetlabError(f"known hosts {path}: {error.strerror}") from None
