@@ -12,6 +12,7 @@ import pytest
 
 from netlab.doctor import examine
 from netlab.model import Topology
+from tests.netns.forbidding import REMEDY, WHY, only_where_the_number_is_known, without_namespaces
 from tests.netns.test_backend import bring_up, in_namespaces
 
 EXAMINE = """
@@ -20,31 +21,6 @@ from dataclasses import astuple
 from netlab.doctor import examine
 print(json.dumps([astuple(diagnosis) for diagnosis in examine()]))
 """
-
-# Installs a seccomp filter that refuses unshare(2) with EPERM, as container engines do.
-# Source: seccomp(2); struct sock_filter and the BPF_ constants are those of <linux/filter.h>.
-FILTER_AND_EXAMINE = (
-    """
-import ctypes, struct, sys
-BPF_LD_W_ABS, BPF_JMP_JEQ_K, BPF_RET_K = 0x20, 0x15, 0x06
-ALLOW, REFUSE_EPERM = 0x7FFF0000, 0x00050001
-program = b"".join(struct.pack("HBBI", *instruction) for instruction in (
-    (BPF_LD_W_ABS, 0, 0, 0),  # the system call's number
-    (BPF_JMP_JEQ_K, 0, 1, int(sys.argv[1])),
-    (BPF_RET_K, 0, 0, REFUSE_EPERM),
-    (BPF_RET_K, 0, 0, ALLOW),
-))
-code = ctypes.create_string_buffer(program)
-filter = struct.pack("HP", 4, ctypes.addressof(code))
-libc = ctypes.CDLL(None, use_errno=True)
-PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
-assert libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-assert libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter, 0, 0) == 0
-"""
-    + EXAMINE
-)
-
-UNSHARE_NUMBER = {"x86_64": 272, "aarch64": 97, "riscv64": 97}  # <asm/unistd.h>
 
 
 @pytest.fixture(autouse=True)
@@ -102,21 +78,13 @@ def test_root_does_without_user_namespaces_where_they_are_not_allowed() -> None:
     assert detail.endswith(", root")
 
 
-@pytest.mark.skipif(
-    platform.machine() not in UNSHARE_NUMBER, reason="the number of unshare(2) is not known here"
-)
+@only_where_the_number_is_known
 def test_a_seccomp_filter_is_named() -> None:
     run = subprocess.run(
-        [sys.executable, "-c", FILTER_AND_EXAMINE, str(UNSHARE_NUMBER[platform.machine()])],
+        without_namespaces(sys.executable, "-c", EXAMINE),
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         timeout=60,
         check=True,
     )
-    assert json.loads(run.stdout)[0] == [
-        "netns",
-        False,
-        "a seccomp filter forbids new namespaces, as a container's default one does",
-        "start the container with --privileged, or with --security-opt seccomp=unconfined, "
-        "apparmor=unconfined and systempaths=unconfined",
-    ]
+    assert json.loads(run.stdout)[0] == ["netns", False, WHY, REMEDY]
