@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from netlab.backends.netns import NetnsLab
@@ -12,9 +14,14 @@ from tests.wheel.installed import Installed, NoIndexError, build, install
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the wheel of this checkout."""
+    return build(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """Return an environment with nothing but the wheel and what it needs."""
-    wheel = build(tmp_path_factory.mktemp("wheel"))
     try:
         return install(wheel, tmp_path_factory.mktemp("environment"))
     except NoIndexError as error:
