@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 
 from netlab.agents import Agents
 from netlab.backends import Lab
 from netlab.checks import Tcp
-from netlab.errors import NetlabError
+from netlab.errors import LabError, NetlabError
 from netlab.experiments.plan import Dial
 from netlab.facts import Facts
 from netlab.measure import Progress, Question, measure, read_all_facts
@@ -33,8 +34,11 @@ def why(lab: Lab, vantage: str, address: str, port: int, progress: Progress) -> 
 
     Raises:
         NetlabError: there is no such host, or nobody in the lab has the address.
+        LabError: one of the two is a machine that can't be used.
     """
     with lab, Agents(lab) as agents:
+        for name in (vantage, address):
+            _check_usable(lab, name)
         if vantage not in lab.hosts:
             raise NetlabError(f"no host is called {vantage!r}: there is {', '.join(lab.hosts)}")
         dialled = address_to_dial(lab, vantage, address) if address in lab.hosts else address
@@ -63,6 +67,12 @@ def address_to_dial(lab: Lab, vantage: str, host: str) -> str:
         for own in link.addresses:
             return str(own.ip)
     raise NetlabError(f"{host} has no address that others could dial")
+
+
+def _check_usable(lab: Lab, name: str) -> None:
+    failures: Mapping[str, NetlabError] = getattr(lab, "failures", {})
+    if name in failures:
+        raise LabError(f"{name} can't be used: {failures[name]}")
 
 
 def _service(

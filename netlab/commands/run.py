@@ -19,7 +19,7 @@ from netlab.commands.console import (
 )
 from netlab.commands.keeping import keep_options, keeper
 from netlab.commands.labs import Chosen, inventory_options, machines, tell_failures
-from netlab.errors import ExitCode, NetlabError
+from netlab.errors import ExitCode, LabError, NetlabError
 
 if TYPE_CHECKING:
     from netlab.backends import Lab
@@ -43,6 +43,11 @@ _PICTURE_COLUMNS = 100
 )
 @click.option("--explain", nargs=3, metavar="BIND VANTAGE TARGET", help="Explain one cell, step by step.")
 @inventory_options
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="On real machines: the port to serve on; else the inventory's.",
+)
 @click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON; - is standard output.")
 @click.option("--html", "html_file", metavar="FILE", help="Write a page that explains every cell.")
 @click.option("--svg", "svg_file", metavar="FILE", help="Write the screen as a picture.")
@@ -57,6 +62,7 @@ def run(
     vantages: tuple[str, ...],
     explain: tuple[str, str, str] | None,
     chosen: Chosen,
+    port: int | None,
     json_file: str | None,
     html_file: str | None,
     svg_file: str | None,
@@ -80,6 +86,8 @@ def run(
         raise click.UsageError("--explain names one cell: it goes without --bind and --from")
     if chosen.file and backend not in ("ssh", "netns"):
         raise click.UsageError(f"an inventory's machines are reached with --backend ssh, not {backend}")
+    if port and not (chosen.file or backend == "ssh"):
+        raise click.UsageError("--port goes with an inventory: an experiment says its own")
     files = {"--json": json_file, "--html": html_file, "--svg": svg_file, "--bundle": bundle_file}
     for option, file in files.items():
         check_writable(file, option)
@@ -90,7 +98,7 @@ def run(
     with progress_bar() as progress:
         recorder = recording(progress) if bundle_file is not None else None
         if chosen.file or backend == "ssh":
-            backend, lab, draft = _on_machines(chosen, progress)
+            backend, lab, draft = _on_machines(chosen, port, progress)
         else:
             backend, lab, draft = _in_a_lab(experiment, backend)
 
@@ -106,9 +114,12 @@ def run(
             if kept is not None and _code(lab, matrix):
                 kept.keep(matrix)
 
-        matrix = run_experiment(
-            draft.only(selection), backend, lab, progress, tell, recorder.watch if recorder else unwatched
-        )
+        watcher = recorder.watch if recorder else unwatched
+        try:
+            matrix = run_experiment(draft.only(selection), backend, lab, progress, tell, watcher)
+        except LabError:
+            tell_failures(lab)
+            raise
     return _code(lab, matrix)
 
 
@@ -129,14 +140,16 @@ def _in_a_lab(experiment: str, backend: str) -> tuple[str, Lab, Draft]:
     return backend, factory(draft.lab), draft
 
 
-def _on_machines(chosen: Chosen, progress: Progress) -> tuple[str, Lab, MachinesDraft]:
+def _on_machines(chosen: Chosen, port: int | None, progress: Progress) -> tuple[str, Lab, MachinesDraft]:
     from netlab.experiments.machines import MachinesDraft
 
     lab = machines(chosen, progress)
     serving = lab.inventory.serving
     if not serving.hosts:
         raise NetlabError(f"{chosen.file}: no machine is left that is to serve (serve: hosts)")
-    return "ssh", lab, MachinesDraft(serving.hosts, serving.port)
+    draft = MachinesDraft(serving.hosts, port or serving.port)
+    lab.reserve(draft.port, serving.hosts)
+    return "ssh", lab, draft
 
 
 def _show(matrix: Matrix, *, explain: bool, talk: bool) -> None:

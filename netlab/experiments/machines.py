@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from netlab.checks import Hftp
-from netlab.errors import NetlabError
+from netlab.errors import LabError
 from netlab.experiments.plan import (
     EVERYTHING,
     SERVER,
@@ -48,11 +48,12 @@ class MachinesDraft:
         """Return the experiment, worked out for the machines that can be used.
 
         Raises:
-            NetlabError: none of the servers can be, or the selection names something that is not there.
+            LabError: none of the servers can be.
+            NetlabError: the selection names something that is not there.
         """
         serving = [host for host in topology.hosts if host.name in self.servers]
         if not serving:
-            raise NetlabError(f"none of the servers can be used: {', '.join(self.servers)}")
+            raise LabError(f"none of the servers can be used: {', '.join(self.servers)}")
         binds = tuple(bind for host in serving for bind in _binds(host))
         vantages = tuple(_vantages(topology, serving))
         whole = Experiment(

@@ -20,7 +20,7 @@ _GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
 # As ssh refuses in ssh.c, valid_ruser(), and whitespace.
 _NOT_IN_USER = re.compile(r"[\s'\"`$;&<>|(){}]|\\$")
 _LONGEST_USER = 128
-_PYTHON = re.compile(r"[A-Za-z0-9_./~+][A-Za-z0-9_./+-]{0,254}")
+_PYTHON = re.compile(r"[A-Za-z0-9_./+][A-Za-z0-9_./+-]{0,254}")
 # What known_hosts files write a host as (sshd(8)); not a list, a pattern or a hash.
 _KEY_ALIAS = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9_.:\[\]-]{0,254}")
 _LONGEST_SHOWN = 60
@@ -147,5 +147,5 @@ def check_python(text: str) -> str:
         ValueError: it is neither.
     """
     if not _PYTHON.fullmatch(text):
-        raise ValueError(f"{shown(text)} is no interpreter: a command or a path without spaces")
+        raise ValueError(f"{shown(text)} is no interpreter: a command or a whole path, without spaces or ~")
     return text

@@ -243,6 +243,10 @@ def test_a_machine_without_its_python_is_one_line_and_stops_nobody(lab: Fleet) -
     done = lab.netlab("scan", "-i", "odd.yaml", "--port", "22")
     assert f"{there}:22" in done.out
     assert [line for line in done.err.splitlines() if lost in line and "/no/such/python" in line]
+    assert "name another interpreter (python:)" in done.err
+    done = lab.netlab("why", there, f"{lost}:22", "-i", "odd.yaml")
+    assert done.code == 3
+    assert f"netlab: {lost} can't be used: agent on {lost}: " in done.err
     assert "Traceback" not in done.err
     done = lab.netlab("status", "-i", "odd.yaml")
     assert done.code == 1
@@ -345,3 +349,21 @@ def test_a_server_that_wants_two_keys_is_shown_both(own_lab: Fleet) -> None:
     own_lab.inventory.write_text(text.replace("user: student", f"user: student, {keys}"))
     done = own_lab.netlab(*scan)
     assert done.code == 0, done.err
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_tried_and_another_does(lab: Fleet) -> None:
+    text = lab.inventory.read_text()
+    (lab.directory / "taken.yaml").write_text(f"{text}serve: {{hosts: [peer, server-any], port: 22}}\n")
+    run = ("run", "-i", "taken.yaml", "--bind", "peer 0.0.0.0", "--limit", "peer,server-any,remote")
+    done = lab.netlab(*run)
+    assert done.code == 3
+    said = "0.0.0.0:22, [::]:22 is taken, perhaps by what 'netlab deploy' put there: use another --port"
+    assert done.err.splitlines() == [
+        f"netlab: peer is left out: {said}",
+        f"netlab: server-any is left out: {said}",
+        "netlab: none of the servers can be used: peer, server-any",
+    ]
+    done = lab.netlab(*run, "--port", "19501")
+    assert done.code == 0, done.err
+    assert done.err == ""
+    assert lab.netlab("run", "--port", "19501").code == 2

@@ -14,10 +14,10 @@ from netlab.backends import Channel, Program
 from netlab.backends.local import LocalChannel
 from netlab.backends.ssh.channel import SshChannel
 from netlab.backends.ssh.connection import Connection, Connections, Terms
-from netlab.errors import LabError, NetlabError
+from netlab.errors import AgentError, LabError, NetlabError
 from netlab.facts import Facts
 from netlab.inventory.model import Inventory, Machine
-from netlab.model import Topology
+from netlab.model import Topology, endpoint
 from netlab.session import AgentSession
 from netlab.wiring import infer_topology
 
@@ -51,6 +51,7 @@ class SshLab:
         self.failures: dict[str, NetlabError] = {}
         self._made = Connections(terms)
         self._connections: dict[str, Connection] = {}
+        self._reserved: dict[str, int] = {}
         self._topology = Topology((), ())
 
     @property
@@ -78,6 +79,13 @@ class SshLab:
             LabError: the machine is gone.
         """
         return LocalChannel(argv) if host == CONTROLLER else SshChannel(self._connections[host], argv)
+
+    def reserve(self, port: int, machines: Sequence[str]) -> None:
+        """Ask for a TCP port: one of these machines on which somebody listens there can't be used.
+
+        It counts for what is entered afterwards.
+        """
+        self._reserved = dict.fromkeys(machines, port)
 
     def connection(self, host: str) -> Connection:
         """Return the connection to a machine."""
@@ -108,6 +116,7 @@ class SshLab:
 
         def read(machine: Machine) -> None:
             facts[machine.name] = self._facts_of(machine.name)
+            self._check_reserved(machine.name, facts[machine.name])
 
         self._each([m for m in self.inventory.machines if m.name in self._connections], read)
         for name in self.failures:
@@ -116,8 +125,22 @@ class SshLab:
         return facts
 
     def _facts_of(self, host: str) -> Facts:
-        with AgentSession(self, host) as session:
-            return read_answer(Facts, host, "facts", session.call("facts", {"names": []}, timeout_s=_FACTS_S))
+        try:
+            with AgentSession(self, host) as session:
+                answer = session.call("facts", {"names": []}, timeout_s=_FACTS_S)
+        except AgentError as error:
+            if self.python(host) in error.problem:  # a shell that does not find it names it
+                raise LabError(f"{error}; name another interpreter (python:)") from None
+            raise
+        return read_answer(Facts, host, "facts", answer)
+
+    def _check_reserved(self, host: str, facts: Facts) -> None:
+        taken = [one for one in facts.listeners if one.port == self._reserved.get(host)]
+        if taken:
+            places = ", ".join(endpoint(str(one.address), one.port) for one in taken)
+            raise LabError(
+                f"{places} is taken, perhaps by what 'netlab deploy' put there: use another --port"
+            )
 
     def _each(self, machines: Sequence[Machine], action: Callable[[Machine], None]) -> None:
         """Do something with many machines at once; what fails is noted with its machine."""
