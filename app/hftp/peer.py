@@ -116,11 +116,8 @@ class Peer:
                 connection.file_sent(send_file(self.fd, connection.file_range))
         except BlockingIOError:  # no room after all
             pass
-        except BrokenAnswerError:
+        except (BrokenAnswerError, OSError):  # the file failed, or the client vanished
             self.reset()
-            return
-        except OSError:  # it vanished
-            self.wants = GONE
             return
         self._note_wants()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import os
 import resource
 import socket
 import time
@@ -178,48 +177,3 @@ def test_a_thousand_idle_clients_cost_little_and_leave_no_trace(data: Path) -> N
         for sock in socks:
             sock.close()
         assert server.ask(b"get_metadata f\r\n") == SIZE_OF_F
-
-
-# The data directory changes while it is served.
-
-
-def test_a_directory_that_is_removed_is_the_servers_failure_and_a_new_one_is_another(
-    own_server: RunningServer,
-) -> None:
-    for path in own_server.directory.iterdir():
-        path.unlink()
-    own_server.directory.rmdir()
-    own_server.directory.mkdir()
-    (own_server.directory / "new").touch()
-    assert own_server.ask(b"get_file_listing\r\n") == b"199 INTERNAL SERVER ERROR\r\n"
-    assert own_server.ask(b"get_metadata new\r\n") == b"202 FILE NOT FOUND\r\n"
-
-
-def test_a_directory_that_is_renamed_is_still_served(data: Path) -> None:
-    with running_server(data) as server:
-        data.rename(data.parent / "renamed")
-        assert server.ask(b"get_metadata f\r\n") == SIZE_OF_F
-
-
-def test_a_file_that_is_replaced_while_it_is_sent_is_sent_as_it_was(server: RunningServer) -> None:
-    old = os.urandom(1 << 20) * 8
-    (server.directory / "large").write_bytes(old)
-    with server.connect(receive_buffer_bytes=65536) as sock:
-        sock.sendall(b"get_slice large 0 %d raw\r\nquit\r\n" % len(old))
-        head = b"0 OK\r\nContent-Length: %d\r\n\r\n" % len(old)
-        assert receive_exactly(sock, len(head)) == head
-        (server.directory / "other").write_bytes(bytes(len(old)))
-        (server.directory / "other").rename(server.directory / "large")
-        assert receive_all(sock) == old + b"0 OK\r\n"
-
-
-@pytest.mark.parametrize("form", [b"", b" raw"])
-def test_a_file_that_is_cut_while_it_is_sent_ends_in_a_reset_on_every_strategy(
-    server: RunningServer, form: bytes
-) -> None:
-    with server.connect(receive_buffer_bytes=65536) as sock:
-        sock.sendall(b"get_slice huge 0 %d%b\r\n" % (HUGE_BYTES, form))
-        receive_exactly(sock, 100_000)
-        os.truncate(server.directory / "huge", 100)
-        with pytest.raises(ConnectionResetError):
-            receive_all(sock)

@@ -162,15 +162,27 @@ def test_an_answer_that_was_not_taken_is_said_to_be_cut(data: Path, tmp_path: Pa
     assert 100_000 < int(line.split()[-3]) < HUGE_BYTES
 
 
-def test_a_log_that_was_renamed_is_begun_anew_when_told(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", [*(["--strategy", name] for name in STRATEGIES), ["--workers", "2"]])
+def test_a_log_that_was_renamed_is_begun_anew_when_told(data: Path, tmp_path: Path, flags: list[str]) -> None:
+    """Also by those who attend a client, or are its worker: what is asked later is in the new one."""
     log = tmp_path / "log"
-    with running_server(data, "--log", str(log)) as server:
-        lines_of(log, 1)
-        log.rename(tmp_path / "old")
-        server.process.send_signal(signal.SIGHUP)
-        wait_until(log.exists, "the log is there again")
-        server.ask(b"get_metadata f\r\n")
-        assert '"get_metadata f"' in lines_of(log, 1)[0]
+
+    def is_logged(sock: socket.socket) -> bool:
+        sock.sendall(b"get_metadata f\r\n")
+        assert receive_exactly(sock, len(SIZE_OF_F)) == SIZE_OF_F
+        return log.exists() and "get_metadata" in log.read_text()
+
+    server = RunningServer(data, "-a", "127.0.0.1", "--log", str(log), *flags)
+    try:
+        with server.connect() as sock:
+            wait_until(lambda: is_logged(sock), "it is attended, and logged")
+            log.rename(tmp_path / "old")
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: is_logged(sock), "it is logged in the new one")
+        assert server.stop() == (0, "")
+    finally:
+        server.process.kill()
+        server.process.communicate()
 
 
 def test_a_log_that_nobody_reads_stops_no_client(data: Path, tmp_path: Path) -> None:
