@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -343,6 +344,7 @@ _ONLY_OF_SOCKETS = {"EADDRNOTAVAIL", "EADDRINUSE", "EAFNOSUPPORT"}
 _ABOUT_LISTENING = re.compile(
     r"\b(bind|binding|bound|listen|listening|socket|port|address|device)\b", re.IGNORECASE
 )
+_CALL = re.compile(r"^ .*\.(bind|listen|setsockopt)\(")
 
 
 def service_failure(output: str) -> str:
@@ -353,12 +355,14 @@ def service_failure(output: str) -> str:
 
     Returns:
         An errno's name, such as `EADDRINUSE`: the last one mentioned; empty if there is none. An errno that
-        has other causes, too (a file that can't be read), counts only beside a word about listening.
+        has other causes, too (a file that can't be read), counts only beside a word about listening: in its
+        line, or in the statement above it, which a traceback shows.
     """
+    lines = [line for line in output.splitlines() if line.strip(" ~^")]  # not what Python underlines with
     found = [
         match.lastgroup or ""
-        for line in output.splitlines()
+        for above, line in pairwise(["", *lines])
         for match in _LISTEN_ERROR.finditer(line)
-        if match.lastgroup in _ONLY_OF_SOCKETS or _ABOUT_LISTENING.search(line)
+        if match.lastgroup in _ONLY_OF_SOCKETS or _ABOUT_LISTENING.search(line) or _CALL.search(above)
     ]
     return found[-1] if found else ""

@@ -21,6 +21,7 @@ from netlab.matrix import Matrix
 from netlab.measure import MARGIN_S, Progress, Question, measure, read, read_all_facts
 from netlab.model import Cell, Observation, Outcome, Topology, Verdict
 from netlab.predict import View
+from netlab.predict.binding import describe
 from netlab.probes import ServiceStart, read_service_start, service_failure
 
 # What a service needs at most until it listens; a loaded laboratory machine starts Python in about a second.
@@ -113,8 +114,12 @@ def _round(
     facts = _facts_of_running(experiment, lab, agents, _names(lab, questions), progress)
     view = View(facts, lab.topology, lab.engine, lab.complete)
     cells = measure(agents, view, questions, experiment.patience_s, progress)
+    services = _services_now(experiment, agents, services, progress)
     round_over(experiment, services)
-    judged = (_with_service(cell, services[cell.bind.host]) for cell in cells)
+    judged = (
+        _with_service(cell, question.port, services[cell.bind.host], facts[cell.bind.host])
+        for cell, question in zip(cells, questions, strict=True)
+    )
     return {question.dial: cell for question, cell in zip(questions, judged, strict=True)}, facts
 
 
@@ -184,15 +189,31 @@ def _start_services(
     return services | started
 
 
-def _with_service(cell: Cell, service: ServiceStart | AgentError) -> Cell:
-    """Return what was observed, where the service listened; where it never did, that is what was observed."""
+def _services_now(experiment: Experiment, agents: Agents, services: Services, progress: Progress) -> Services:
+    """Look at the services again when all is dialled: some listen, and end at once."""
+    asked: dict[str, dict[str, object]] = {
+        bind.host: {}
+        for bind in experiment.binds
+        if experiment.service_of(bind).command and not isinstance(services[bind.host], AgentError)
+    }
+    answers = agents.call("served", asked, MARGIN_S, partial(progress, "looking at servers"))
+    return {**services, **{host: read(host, answer, read_service_start) for host, answer in answers.items()}}
+
+
+def _with_service(cell: Cell, port: int, service: ServiceStart | AgentError, facts: Facts) -> Cell:
+    """Return what was observed, where the service listened; where it never did, that is what was observed.
+
+    A program that puts itself into the background ends with 0 and goes on listening; one that ended with
+    anything else failed. If it did listen before, that explains what was refused, and nothing else.
+    """
     dialled = cell.observation
     if isinstance(service, AgentError):
         return replace(cell, observation=Observation(None, not_measured=str(service)))
-    if service.listening:
+    refused = dialled.outcome == Outcome(Verdict.REFUSED)
+    if service.listening and not (service.exit_code and refused):
         return cell
     if service.exit_code is None:
-        why = f"the service did not listen within {SERVICE_TIMEOUT_S:.0f} s; it said: {service.last_line}"
+        why = _not_listening(cell.bind.host, port, service, facts)
         return replace(cell, observation=replace(dialled, outcome=None, not_measured=why))
     errno = service_failure(service.output)
     ended = f"the service ended with exit code {service.exit_code}: {service.last_line}"
@@ -200,3 +221,11 @@ def _with_service(cell: Cell, service: ServiceStart | AgentError) -> Cell:
         return replace(cell, observation=replace(dialled, outcome=None, not_measured=ended))
     bound = replace(dialled, outcome=Outcome(Verdict.NOT_BOUND, errno), evidence=(ended, *dialled.evidence))
     return replace(cell, observation=bound)
+
+
+def _not_listening(host: str, port: int, service: ServiceStart, facts: Facts) -> str:
+    """Say that a service runs and does not listen on its port, and which ports are listened on there."""
+    there = ", ".join(map(describe, facts.listeners))
+    elsewhere = f" (on {host} there is {there}: is that its port?)" if there else ""
+    waited = f"within {SERVICE_TIMEOUT_S:.0f} s"
+    return f"the service did not listen on port {port} {waited}{elsewhere}; it said: {service.last_line}"

@@ -49,10 +49,12 @@ class Agent:
 
     def __init__(self) -> None:
         self._service: Service | None = None
+        self._listening = False
         self._operations = {
             "hello": self.hello,
             "facts": self.facts,
             "serve": self.serve,
+            "served": self.served,
             "probe": self.probe,
         }
 
@@ -114,9 +116,15 @@ class Agent:
         self.close()
         before = inodes_listening(port)
         self._service = Service(argv, files, tools)
-        listening = wait_listening(self._service, port, before, timeout_s)
+        self._listening = wait_listening(self._service, port, before, timeout_s)
+        return self.served(request)
+
+    def served(self, request: Json) -> Json:
+        """Say how the start of the service went, and whether it has ended since."""
+        if self._service is None:
+            raise RequestError("no service was started")
         return {
-            "listening": listening,
+            "listening": self._listening,
             "exit_code": self._service.exit_code(),
             "output": self._service.output(),
         }

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from netlab.expectations.results import Result, State
 from netlab.model import Cell, Verdict
-from netlab.report.suspicion import suspicion
+from netlab.report.suspicion import remedy, suspicion
+
+_CONNECTED = {Verdict.OPEN, Verdict.WRONG_SERVICE, Verdict.ACCEPTED}
 
 
 def heading(result: Result) -> str:
@@ -45,11 +47,14 @@ def _remedy(result: Result) -> Iterator[str]:
     if result.state is not State.UNMET or cell.observation.outcome is None:
         return
     verdict = cell.observation.outcome.verdict
-    if (wants is None or wants.wants_open) and cell.prediction.remedy:
-        yield f"to open it: {cell.prediction.remedy}"
-    elif wants is not None and not wants.wants_open and verdict is Verdict.OPEN:
+    if wants is None or wants.wants_open:
+        if how := remedy(cell):
+            yield f"to open it: {how}"
+    elif verdict in _CONNECTED:
         yield f"to close it: {_how_to_close(cell)}"
-    elif wants is not None and not wants.wants_open and cell.agrees:
+    elif verdict is Verdict.NOT_BOUND:
+        yield f"nothing is denied by a server that can't listen: {remedy(cell)}"
+    elif cell.agrees:
         yield f"it is closed, but not by {wants.wants}: change the rule, or what the steps above rest on"
 
 

@@ -49,10 +49,12 @@ def _cannot_take(facts: Facts, bind: Bind, address: IPAddress) -> Prediction | N
     if address.is_unspecified or nonlocal_too or _bindable(facts, address, device):
         return None
     here = [interface for interface in facts.interfaces if device in (None, interface.name)]
-    own = ", ".join(str(a.ip) for i in here for a in i.addresses if a.version == address.version)
+    own = [a.ip for i in here for a in i.addresses if a.version == address.version]
     where = "this host" if device is None else f"{device} of this host"
-    text = f"{address} is no address of {where}, which has {own or 'none'}"
-    remedy = f"bind one of {own}, or the wildcard" if own else "bind the wildcard"
+    text = f"{address} is no address of {where}, which has {', '.join(map(str, own)) or 'none'}"
+    remedy = f"bind {'0.0.0.0' if address.version == 4 else '::'}, the wildcard"
+    if reachable := [str(ip) for ip in own if not ip.is_loopback and not ip.is_link_local]:
+        remedy += f", or {' or '.join(reachable)}"
     return _not_bound(bind, "EADDRNOTAVAIL", text, remedy)
 
 

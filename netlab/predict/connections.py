@@ -34,7 +34,7 @@ class Connection(Dialling):
         sent = send(self.view, self.vantage, destination, device, source)
         if isinstance(sent, Prediction):
             self.steps += sent.reason
-            return self.end(sent.outcome, sent.remedy)
+            return self.end(sent.outcome, self.other_address(destination) or sent.remedy)
         self.steps += sent.steps
         engine = self.view.engine
         if engine is not None and sent.host == engine.host:
@@ -103,7 +103,7 @@ class Connection(Dialling):
             return self.end(Outcome(Verdict.REFUSED), self.how_to_open(destination, sent.host))
         if sent.host != self.bind.host:
             self.note("answer", sent.host, f"not the service on {self.bind.host}")
-            return self.end(Outcome(Verdict.WRONG_SERVICE), f"dial an address of {self.bind.host}")
+            return self.end(Outcome(Verdict.WRONG_SERVICE), f"dial {self.addresses()}")
         self.note("answer", sent.host, "SYN, ACK; then the service answers", "RFC 9293, 3.10.7.2")
         return self.end(Outcome(Verdict.OPEN), "")
 

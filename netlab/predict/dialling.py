@@ -8,8 +8,9 @@ from typing import ClassVar
 
 from netlab.facts import Resolution
 from netlab.model import Bind, IPAddress, Outcome, Prediction, Step, Target, Verdict
-from netlab.predict.binding import describe_all
+from netlab.predict.binding import describe, describe_all
 from netlab.predict.path import View
+from netlab.predict.routing import interface_of
 
 
 class Dialling(ABC):
@@ -51,7 +52,8 @@ class Dialling(ABC):
         self.note("bind", self.bind.host, f"{self.bind.address or 'as it is'}: listening on {listening}")
         resolution = self._resolve(target.address)
         if resolution.error:
-            remedy = f"dial an address, or make {target.address} known to {self.vantage} (DNS, /etc/hosts)"
+            known = f"make {target.address} known to {self.vantage} (DNS, /etc/hosts)"
+            remedy = f"dial {self.addresses()}, or {known}"
             return self.end(Outcome(Verdict.UNRESOLVED, resolution.error), remedy)
         for address in resolution.addresses:
             tried = self._try(*self._effective(address))
@@ -108,10 +110,37 @@ class Dialling(ABC):
             reached: the host that it led to.
         """
         if reached != self.bind.host:
-            return f"{destination} is {reached} itself: dial an address of {self.bind.host}"
+            return f"{destination} is {reached} itself: dial {self.addresses()}"
+        facts = self.view.facts[self.bind.host]
+        if all(listener.port != self.dialled for listener in facts.listeners):
+            there = ", ".join(map(describe, facts.listeners))
+            elsewhere = f", or dial the port that it has: {there}" if there else ""
+            return f"start the service: nothing listens on port {self.dialled} of {self.bind.host}{elsewhere}"
         wildcard = "0.0.0.0" if destination.version == 4 else "::"
         advice = f"bind {wildcard} or {destination}"
+        if self.bind.v6only and destination.version == 4:
+            advice += ", or :: without v6only"
         return f"{advice}, and not to the device {self.bind.device}" if self.bind.device else advice
+
+    def other_address(self, destination: IPAddress) -> str:
+        """Say what to dial instead of an address that is not the service's host's; empty if it is.
+
+        Where an engine publishes ports, an address of its machine may be meant.
+        """
+        facts = self.view.facts[self.bind.host]
+        if self.view.engine is not None or interface_of(facts, destination) is not None:
+            return ""
+        return f"{destination} is no address of {self.bind.host}: dial {self.addresses()}"
+
+    def addresses(self) -> str:
+        """Name an address of the service's host, and all of those that others may dial."""
+        known = ", ".join(
+            str(own.ip)
+            for interface in self.view.facts[self.bind.host].interfaces
+            for own in interface.addresses
+            if not own.ip.is_loopback and not own.ip.is_link_local
+        )
+        return f"an address of {self.bind.host}" + (f" ({known})" if known else "")
 
     def note(self, kind: str, host: str, text: str, rests_on: str = "") -> None:
         """Add a step; it rests on the host's sockets, unless it says otherwise."""

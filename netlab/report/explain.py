@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from netlab.model import Cell
-from netlab.report.suspicion import suspicion
+from netlab.report.suspicion import remedy, suspicion
 from netlab.report.symbols import mark_of
 
 
@@ -29,8 +29,8 @@ def explanation(cell: Cell) -> RenderableType:
 
 
 def _conclusions(cell: Cell) -> Iterator[str]:
-    if cell.prediction.remedy:
-        yield f"To open it: {cell.prediction.remedy}."
+    if how := remedy(cell):
+        yield f"To open it: {how}."
     if not cell.agrees and (why := suspicion(cell)):
         yield f"What may be in between: {why}."
 

@@ -20,7 +20,7 @@ from netlab.model import Bind, Cell, Verdict
 from netlab.printable import printable
 from netlab.report.grid import titles
 from netlab.report.screen import summary
-from netlab.report.suspicion import suspicion
+from netlab.report.suspicion import remedy, suspicion
 from netlab.report.symbols import DISAGREES, MARKS, NOT_MEASURED, mark_of
 from netlab.report.words import constants, differences, refusal
 
@@ -78,6 +78,7 @@ def _template() -> Template:
         "kind": _kind,
         "outcome": _outcome,
         "suspicion": suspicion,
+        "remedy": remedy,
         "id": id,
     }
     environment.filters.update(helpers)

@@ -1,10 +1,12 @@
-"""What may stand between a prediction and what happened: something that the facts don't show."""
+"""What may stand between a prediction and what happened, which the facts don't show; and what to change."""
 
 from __future__ import annotations
 
 from netlab.model import Cell, Verdict
 
 _REACHED = {Verdict.OPEN, Verdict.WRONG_SERVICE, Verdict.ACCEPTED, Verdict.REFUSED}
+# Of these the facts may know more: what would keep the dial away even without what is in between.
+_ON_THE_WAY = {Verdict.TIMEOUT, Verdict.UNREACHABLE, Verdict.REFUSED}
 
 
 def suspicion(cell: Cell) -> str:
@@ -30,3 +32,66 @@ def suspicion(cell: Cell) -> str:
     if predicted not in _REACHED and observed in _REACHED:
         return f"a way from {here} to {there} that routes and addresses don't show: translation or a proxy"
     return ""
+
+
+def remedy(cell: Cell) -> str:
+    """Return in words what would open a cell: by the facts or, where it came out otherwise, by what happened.
+
+    Args:
+        cell: one that was measured.
+
+    Returns:
+        A clause without a full stop; empty for a cell that is open.
+    """
+    outcome = cell.observation.outcome
+    if cell.agrees or outcome is None:
+        return cell.prediction.remedy
+    unforeseen = _unforeseen(cell, outcome.verdict, outcome.detail)
+    if outcome.verdict in _ON_THE_WAY and cell.prediction.remedy:
+        return f"{unforeseen}; and then {cell.prediction.remedy}"
+    return unforeseen
+
+
+def _unforeseen(cell: Cell, verdict: Verdict, detail: str) -> str:
+    here, there = cell.vantage, cell.bind.host
+    match verdict:
+        case Verdict.TIMEOUT:
+            where = f"on {here}, on {there} or between them"
+            return (
+                f"let it through in the packet filter that drops it, {where} (`nft list ruleset` shows rules)"
+            )
+        case Verdict.UNREACHABLE:
+            whose = f"that of whoever sent the ICMP message above, or of {here} if there is none"
+            return f"let it through in the packet filter that rejects it: {whose}"
+        case Verdict.REFUSED:
+            which = f"the packet filter that answers with a reset, on {there} or before it"
+            return f"start the service on {there} again if it has ended; else let it through in {which}"
+        case Verdict.UNRESOLVED:
+            return f"make {cell.target.address} known to {here} (DNS, /etc/hosts), or dial an address"
+        case Verdict.ACCEPTED:
+            return _how_to_be_served(here, there, detail)
+        case Verdict.WRONG_SERVICE:
+            answer = "answer as the check wants it (what it said is above), or change the check"
+            return f"have what listens on {there} {answer}; if it is another program, take another port"
+        case Verdict.NOT_BOUND:
+            return _how_to_listen(there, detail)
+    return ""
+
+
+def _how_to_be_served(here: str, there: str, detail: str) -> str:
+    if detail == "silent":
+        return f"see whether what listens on {there} hangs, or speaks another protocol than the check"
+    own_rules = f"its own rules (it may not serve {here})"
+    return f"see why what listens on {there} hangs up: {own_rules} or, if it is a proxy, the server behind it"
+
+
+def _how_to_listen(there: str, errno: str) -> str:
+    match errno:
+        case "EADDRINUSE":
+            return f"end the program that has the port on {there} (`ss -ltnp` names it), or take another port"
+        case "EACCES" | "EPERM":
+            allow = "CAP_NET_BIND_SERVICE or net.ipv4.ip_unprivileged_port_start"
+            return f"take a port from 1024 on, or allow a lower one on {there} by {allow}"
+        case "EADDRNOTAVAIL":
+            return f"bind an address that {there} has, or the wildcard"
+    return f"mend what the service on {there} says above"

@@ -399,6 +399,6 @@ def test_a_service_that_never_listens_leaves_its_cells_unmeasured(
     waits = "import time\nprint('warming up', flush=True)\ntime.sleep(60)"
     matrix = measured(with_command(tmp_path, waits).only(Selection(("0.0.0.0",), ("peer",))))
     assert {c.observation.not_measured for c in matrix.cells} == {
-        "the service did not listen within 1 s; it said: warming up"
+        "the service did not listen on port 19500 within 1 s; it said: warming up"
     }
     assert matrix.exit_code is ExitCode.NOT_MEASURED

@@ -124,7 +124,7 @@ def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
         ),
         (
             ("not-ours", "peer", "name"),
-            ("predicted not-bound (EADDRNOTAVAIL)", "exit code", "To open it: bind one of 127.0.0.1"),
+            ("predicted not-bound (EADDRNOTAVAIL)", "exit code", "To open it: bind 0.0.0.0, the wildcard"),
         ),
     ],
 )

@@ -70,7 +70,7 @@ def test_the_reason_says_what_the_host_has_instead() -> None:
         "198.18.1.250 is no address of this host, which has 127.0.0.1, 198.18.1.11, 198.18.2.11"
     )
     assert step.rests_on == "addresses of host; bind(2), EADDRNOTAVAIL"
-    assert failure.remedy == "bind one of 127.0.0.1, 198.18.1.11, 198.18.2.11, or the wildcard"
+    assert failure.remedy == "bind 0.0.0.0, the wildcard, or 198.18.1.11 or 198.18.2.11"
 
 
 def test_sockets_are_written_as_people_write_them() -> None:

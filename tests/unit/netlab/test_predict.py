@@ -82,7 +82,7 @@ def test_a_dial_comes_out(bind: Bind, socket: Listener, vantage: str, target: st
 def test_what_another_host_answers_is_another_service() -> None:
     prediction = dialled(ANY, listener("0.0.0.0", 80), target="127.0.0.1", port=80)
     assert prediction.outcome == Outcome(Verdict.WRONG_SERVICE)
-    assert prediction.remedy == "dial an address of server"
+    assert prediction.remedy == "dial an address of server (198.18.1.11, 2001:db8:1::11, 198.18.2.11)"
     assert prediction.reason[-1].text == "not the service on server"
 
 
@@ -97,7 +97,25 @@ def test_what_another_host_answers_is_another_service() -> None:
             "198.18.1.11",
             "bind 0.0.0.0 or 198.18.1.11, and not to the device eth1",
         ),
-        (LOOPBACK, listener("127.0.0.1"), "127.0.0.1", "127.0.0.1 is peer itself: dial an address of server"),
+        (
+            LOOPBACK,
+            listener("127.0.0.1"),
+            "127.0.0.1",
+            "127.0.0.1 is peer itself: dial an address of server (198.18.1.11, 2001:db8:1::11, 198.18.2.11)",
+        ),
+        (
+            LOOPBACK,
+            listener("127.0.0.1"),
+            "198.18.1.250",
+            "198.18.1.250 is no address of server: "
+            "dial an address of server (198.18.1.11, 2001:db8:1::11, 198.18.2.11)",
+        ),
+        (
+            Bind("both", "server", "::", v6only=True),
+            listener("::", v6only=True),
+            "198.18.1.11",
+            "bind 0.0.0.0 or 198.18.1.11, or :: without v6only",
+        ),
         (ANY, listener("0.0.0.0"), "198.18.1.11", ""),
     ],
 )

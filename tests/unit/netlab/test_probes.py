@@ -211,6 +211,9 @@ def test_a_failed_service_tells_its_errno_in_the_words_of_its_language(output: s
 def test_an_errno_that_is_not_about_listening_is_no_reason_for_not_listening() -> None:
     assert service_failure("server: cannot read my.conf: Permission denied") == ""
     assert service_failure("nginx: bind() to 0.0.0.0:80 failed (13: Permission denied)") == "EACCES"
+    raised = "    {}\n    ^^^^^^\nPermissionError: [Errno 13] Permission denied\n"
+    assert service_failure(raised.format("self.socket.bind(self.server_address)")) == "EACCES"
+    assert service_failure(raised.format("open(port)")) == ""
 
 
 def test_what_a_host_says_can_give_a_terminal_no_orders() -> None:
