@@ -112,12 +112,36 @@ def test_a_server_that_does_not_start_is_not_measured_and_never_green(tmp_path: 
     assert (tmp_path / "netlab.yaml").read_text() == text
 
 
+def test_a_server_that_listens_and_then_ends_is_not_denied_to_anybody(tmp_path: Path) -> None:
+    (tmp_path / "serve.py").write_text(
+        "import socket, sys\n"
+        "accepted = socket.create_server(('127.0.0.1', int(sys.argv[1]))).accept()\n"
+        "sys.exit('out of luck')\n"
+    )
+    text = "service: {command: [python3, serve.py, '{port}'], port: 8000}\n" + LAN
+    text += "vantages: {peer: {web: '{lan.ipv4}'}, server: {web: 127.0.0.1}}\nexpect: [deny: peer]\n"
+    ended = check(tmp_path, text, "--json", "-")
+    of_peer, of_server = (cell["observation"] for cell in json.loads(ended.stdout)["cells"])
+    assert of_peer["not_measured"] == "the service ended with exit code 1: out of luck"
+    assert of_server["verdict"] == "accepted"
+    assert ended.returncode == ExitCode.DISAGREES
+
+
 def test_a_server_that_can_not_bind_is_not_denied_to_anybody(tmp_path: Path) -> None:
     text = SERVICE + LAN + "binds: [198.18.1.250]\nvantages: [peer]\n"
     ended = check(tmp_path, text + "expect: [deny]\n")
     assert ended.returncode == ExitCode.DISAGREES, ended.stdout
     assert "observed not-bound (EADDRNOTAVAIL)" in ended.stdout
     assert check(tmp_path, text + "expect: [not-bound]\n").returncode == ExitCode.OK
+
+
+def test_a_server_of_ones_own_is_started_where_the_file_is(tmp_path: Path) -> None:
+    (tmp_path / "serve.py").write_text(
+        "import runpy, sys\nsys.argv[1:] = ['8000']\nrunpy.run_module('http.server', run_name='__main__')\n"
+    )
+    text = "service: {command: [python3, serve.py], port: 8000, check: http}\n" + LAN
+    ended = check(tmp_path, text + "vantages: [peer]\nexpect: [allow: {to: lan-ipv4}]\n")
+    assert ended.returncode == ExitCode.OK, ended.stdout
 
 
 def test_a_service_brings_files_that_know_where_they_are_and_where_to_listen(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ class LabInit:
         self._control = control
         self._controller = controller
         self._home = Namespaces()
+        self._directory = _working_directory()
         self._hosts: dict[str, Namespaces] = {}
         self._programs: dict[int, int] = {}  # process id -> status pipe
 
@@ -82,6 +83,8 @@ class LabInit:
         *standard, status = descriptors
         try:
             with self._hosts[request.host].entered_from(self._home):
+                with suppress(OSError):  # else in the root directory
+                    os.chdir(self._directory)
                 # Its own session, hence its own process group: see `_signal`. Other than fork, posix_spawn
                 # copies no page tables, and tells whether exec worked.
                 program = os.posix_spawnp(
@@ -129,6 +132,14 @@ class LabInit:
         poll.register(self._control if self._controller is None else self._controller, select.POLLIN)
         if any(event & (select.POLLHUP | select.POLLIN) for _, event in poll.poll(0)):
             _end()
+
+
+def _working_directory() -> str:
+    """Return the controller's, in which the programs on the hosts start, too: they may name files in it."""
+    try:
+        return os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        return "/"
 
 
 def _next_ended() -> os.waitid_result | None:
