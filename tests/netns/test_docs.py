@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from netlab.errors import BackendUnavailableError, ExitCode
 from netlab.experiments import load
 from netlab.model import Verdict
 from netlab.run import run
+from tests.pages import Command, follow
 from tests.requirements import unavailable
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -72,3 +75,56 @@ def _steady(screen: str) -> str:
     """Leave out what differs from run to run: the kernel, ports, times."""
     screen = re.sub(r"Linux \S+:", "Linux:", screen)
     return re.sub(r"\.101:\d+ ->|[0-9.]+ m?s\b", "", screen)
+
+
+class Terminal:
+    """A shell in which somebody types what a page says; netlab and hftp are commands there."""
+
+    def __init__(self, folder: Path) -> None:
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        self._shell = subprocess.Popen(
+            ["bash", "--norc"],
+            cwd=folder,
+            env={**os.environ, "PATH": path, "COLUMNS": "120", "PYTHONUTF8": "1", "TERM": "dumb"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def __call__(self, command: Command) -> str:
+        """Type a command; return what it printed to its end or, in the background, as far as is shown."""
+        assert self._shell.stdin is not None
+        assert self._shell.stdout is not None
+        self._shell.stdin.write(f"{command.text}\necho =done\n")
+        self._shell.stdin.flush()
+        lines: list[str] = []
+        done = False
+        while not (done and len(lines) >= len(command.shown)):
+            line = self._shell.stdout.readline()
+            assert line, lines
+            if line == "=done\n":
+                done = True
+            elif not re.match(r"\[\d+\]", line):  # the shell, of its jobs
+                lines.append(line)
+        return "".join(lines)
+
+    def close(self) -> None:
+        """Leave, and end what runs in the background."""
+        os.killpg(self._shell.pid, signal.SIGTERM)
+        self._shell.communicate()
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    typing = Terminal(tmp_path)
+    yield typing
+    typing.close()
+
+
+def test_a_student_finds_what_the_page_says(tmp_path: Path, terminal: Terminal) -> None:
+    (tmp_path / "server.py").write_text(
+        "import sys\nfrom hftp.cli import main\nsys.exit(main(['serve', *sys.argv[1:]]))\n"
+    )
+    follow("students.md", tmp_path, terminal)
