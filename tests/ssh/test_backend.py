@@ -294,7 +294,7 @@ def test_key_files_that_are_of_no_use_are_said_only_where_no_other_key_lets_in(l
     assert done.code == 3
     assert len(done.err.splitlines()) == 1, done.err
     said = ["missing there is no such file", "garbage is no private key", ".ssh Is a directory"]
-    said += ["stranger.pub is a public key: name the private one", "no keys were tried"]
+    said += ["stranger.pub is a public key: name the private one", "0 keys were tried"]
     assert not [text for text in said if text not in done.err], done.err
     done = scan([*useless, str(own / "id_ed25519")])
     assert done.code == 0, done.err
@@ -336,7 +336,8 @@ def test_a_server_that_wants_two_keys_is_shown_both(own_lab: Fleet) -> None:
     keygen(own / "second")
     with (there / "authorized_keys").open("a") as authorized:
         authorized.write((own / "second.pub").read_text())
-    (there / "more_config").write_text("AuthenticationMethods publickey,publickey\n")
+    more = 'echo AuthenticationMethods publickey,publickey >> "$TMPDIR/sshd_config"\n'
+    (there / "more.sh").write_text(more)
     own_lab.daemons["peer"].close()
     own_lab.start_machine("peer")
     own_lab.wait_up("peer")

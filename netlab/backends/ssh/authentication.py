@@ -38,20 +38,20 @@ def authenticate(transport: paramiko.Transport, login: Login, secrets: Secrets) 
             missing = transport.auth_publickey(user, key)
             if not missing:
                 return
-            if (
-                "publickey" not in missing
-            ):  # but something else as well (sshd_config(5), AuthenticationMethods)
+            if "publickey" not in missing:  # that is done; AuthenticationMethods wants something else as well
                 break
         if not transport.is_active():  # MaxAuthTries of sshd_config(5)
             raise ConnectError(where, f"it hung up after {_counted(tried)} tried for {user}: {_ALONE}")
-    if "password" in (missing or _allowed(transport, user)):
-        password = secrets.password(user)
-        if password is not None:
-            with suppress(paramiko.AuthenticationException):
-                if not transport.auth_password(user, password):
-                    return
+    # A server without the one may ask for a password by the other (RFC 4256); to paramiko they are the same.
+    by_password = {"password", "keyboard-interactive"} & {*(missing or _allowed(transport, user))}
+    password = secrets.password(user) if by_password else None
+    if password is not None:
+        with suppress(paramiko.AuthenticationException):
+            if not transport.auth_password(user, password):
+                return
     said = "; ".join([*keys.problems, *([] if keys.problems else [_REMEDY])])
-    raise ConnectError(where, f"{user} may not log in: {_counted(tried)} tried; {said}")
+    and_that = ", and a password" if password is not None else ""
+    raise ConnectError(where, f"{user} may not log in: {_counted(tried)} tried{and_that}; {said}")
 
 
 def _allowed(transport: paramiko.Transport, user: str) -> Sequence[str]:
@@ -66,4 +66,4 @@ def _allowed(transport: paramiko.Transport, user: str) -> Sequence[str]:
 
 
 def _counted(keys: int) -> str:
-    return "1 key was" if keys == 1 else f"{keys or 'no'} keys were"
+    return "1 key was" if keys == 1 else f"{keys} keys were"
