@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import socket
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -12,15 +14,15 @@ import pytest
 
 import hftp
 from hftp.dial import alternate, dial_first
-from tests.hftp.serving import open_descriptors
+from hftp.exits import Exit
+from tests.hftp.serving import PYTHON, environment, open_descriptors
+from tests.requirements import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from hftp.dial import Address
-
-# RFC 5737: addresses for documentation. Nobody answers there, whatever the way.
-NOBODY = "192.0.2.1"
 
 
 def ipv4(host: str, port: int = 1) -> Address:
@@ -100,12 +102,65 @@ def test_nothing_is_left_of_the_attempts(listener: socket.socket) -> None:
         assert open_descriptors() == before
 
 
-def test_no_way_there_is_told_as_such() -> None:
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.connect((NOBODY, 1))
-    except OSError:
-        with pytest.raises(hftp.ConnectError, match="no way from here"):
-            hftp.Client(NOBODY, timeout_s=0.2)
-    else:
-        pytest.skip("this machine has a route to everywhere")
+# In a network of its own, where it is known what leads where.
+
+_NETWORK = """
+ip link set lo up &&
+ip link add eth0 type veth peer name far && ip link set eth0 up && ip link set far up &&
+ip address add 198.18.1.1/24 dev eth0 && ip address add 2001:db8:1::1/64 dev eth0 nodad &&
+ip neighbour add 198.18.1.9 lladdr 02:00:00:00:00:09 dev eth0 &&
+ip neighbour add 2001:db8:1::9 lladdr 02:00:00:00:00:09 dev eth0 &&
+mount --bind hosts /etc/hosts &&
+exec "$@"
+"""
+# A packet to an address that ends in 9 leaves by eth0, and nobody takes it or says so.
+_HOSTS = """
+127.0.0.1 localhost
+2001:db8:1::9 half-reachable
+198.18.1.1 half-reachable
+2001:db8:2::9 nowhere
+198.18.2.9 nowhere
+198.18.1.9 silent
+"""
+
+
+def in_own_network(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the client beside a server on 198.18.1.1."""
+    (path / "hosts").write_text(_HOSTS)
+    (path / "f").touch()
+    unshare = ["unshare", "--user", "--map-root-user", "--net", "--mount", "sh", "-c", _NETWORK, "sh"]
+    if (tried := subprocess.run([*unshare, "true"], cwd=path, capture_output=True, text=True)).returncode:
+        unavailable("netns", tried.stderr.strip())
+    serve_and_run = (
+        '"$0" -m hftp serve -a 198.18.1.1 >/dev/null & trap "kill $! && wait" EXIT;'
+        'until "$0" -m hftp health 198.18.1.1 2>/dev/null; do :; done; "$0" -m hftp "$@"'
+    )
+    return subprocess.run(
+        [*unshare, "timeout", "30", "sh", "-c", serve_and_run, PYTHON, *arguments],
+        cwd=path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_name_whose_first_address_is_silent_is_reached_by_its_second(tmp_path: Path) -> None:
+    ended = in_own_network(tmp_path, "ls", "half-reachable")
+    assert (ended.returncode, ended.stdout) == (Exit.OK, "f\nhosts\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("nowhere", Exit.UNREACHABLE, "ENETUNREACH.*ENETUNREACH.*no way from here"),
+        ("silent", Exit.TIMEOUT, "198.18.1.9.*a firewall may drop it"),
+        ("198.18.1.1:1", Exit.UNREACHABLE, "ECONNREFUSED.*on that machine, look"),
+        ("localhost", Exit.UNREACHABLE, "ECONNREFUSED"),
+    ],
+)
+def test_a_failure_is_told_where_it_happened(tmp_path: Path, name: str, code: Exit, said: str) -> None:
+    ended = in_own_network(tmp_path, "ls", name, "--timeout", "0.5")
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert ended.stderr.count("\n") == 1
+    assert re.search(said, ended.stderr)
