@@ -5,7 +5,6 @@ An input is a small program: how the client cuts what it sends, how much it take
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 from hftp.connection import Connection
@@ -38,18 +37,21 @@ def check(directory: DataDirectory, program: bytes) -> None:
     Raises:
         AssertionError: The answers are not those of the model, or the session holds too much.
     """
-    cuts, _, rest = program.partition(b"\0")
-    most, stream = rest[:1], rest[1:]
-    taken = _serve(directory, list(_cut(stream, cuts)), most[0] * 16 if most else 0)
+    stream, pieces = cut(program)
+    most = program.partition(b"\0")[2][:1]
+    taken = _serve(directory, pieces, most[0] * 16 if most else 0)
     assert taken == model_stream(stream), (program, taken)
 
 
-def _cut(stream: bytes, cuts: bytes) -> itertools.chain[bytes]:
+def cut(program: bytes) -> tuple[bytes, list[bytes]]:
+    """Give a program's stream, and the pieces of it, none of them empty."""
+    cuts, _, rest = program.partition(b"\0")
+    stream = rest = rest[1:]
     pieces = []
     for length in cuts:
-        pieces.append(stream[:length])
-        stream = stream[length:]
-    return itertools.chain((piece for piece in pieces if piece), [stream] if stream else [])
+        pieces.append(rest[:length])
+        rest = rest[length:]
+    return stream, [piece for piece in (*pieces, rest) if piece]
 
 
 def _serve(directory: DataDirectory, pieces: list[bytes], most: int) -> tuple[bytes, bool]:
