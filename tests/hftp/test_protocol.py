@@ -1,4 +1,4 @@
-"""The protocol on every strategy, over real sockets: the inputs of the fuzzer, and the answers of the model."""
+"""The protocol on every strategy, over real sockets: the fuzzer's inputs, and the answers of its model."""
 
 from __future__ import annotations
 
