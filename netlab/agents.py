@@ -14,8 +14,8 @@ from netlab.session import AgentSession
 Answer = dict[str, Any] | AgentError
 Counter = Callable[[int, int], None]
 
-# More threads would only wait for one another: the work is done on the hosts.
-_PARALLEL = 32
+# How many hosts are spoken to at once: more threads would only wait for one another, the work is done there.
+PARALLEL = 32
 
 
 class Agents:
@@ -31,7 +31,7 @@ class Agents:
         self._sessions: dict[str, AgentSession] = {}
         self._changing = threading.Lock()
         self._closing = False
-        self._pool = ThreadPoolExecutor(max_workers=_PARALLEL, thread_name_prefix="netlab-agents")
+        self._pool = ThreadPoolExecutor(max_workers=PARALLEL, thread_name_prefix="netlab-agents")
 
     def __enter__(self) -> Self:
         return self
@@ -42,7 +42,7 @@ class Agents:
             self._closing = True
             sessions = list(self._sessions.values())
         self._pool.shutdown(wait=False, cancel_futures=True)
-        with ThreadPoolExecutor(max_workers=_PARALLEL, thread_name_prefix="netlab-end") as ending:
+        with ThreadPoolExecutor(max_workers=PARALLEL, thread_name_prefix="netlab-end") as ending:
             list(ending.map(AgentSession.close, sessions))
         self._pool.shutdown(wait=True)
 

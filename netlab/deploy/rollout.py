@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from netlab.agents import Agents
+from netlab.agents import PARALLEL, Agents
 from netlab.backends.ssh import SshLab
 from netlab.checks import Check, Hftp, Tcp
 from netlab.deploy.data import Data
@@ -23,8 +23,6 @@ from netlab.deploy.result import Result, State, counts_as_failure
 from netlab.errors import NetlabError
 from netlab.measure import Progress
 
-# More at once would only wait for this machine's processor.
-_PARALLEL = 32
 # The deployers give up after two minutes of silence.
 _PING_S = 30.0
 
@@ -38,7 +36,7 @@ class Terms:
         batch: how many machines are changed at the same time.
         max_fail: it stops after a batch in which more than so many have failed in all.
         keep: how many earlier releases stay on a machine.
-        method: `auto`, `systemd` or `supervised`.
+        method: `auto`, `systemd`, `supervised` or `container`.
         check: whether nothing is changed.
         data: the files to serve, if they are to be made equal to some here.
         delete: whether files that are not among them are removed.
@@ -61,11 +59,15 @@ class Work:
     Attributes:
         host: its name.
         release: what it is to run; None for what it has: a rollback.
+        started: when work on it began, as time.monotonic() has it.
         machine: the deployer there.
         seen: what it said of itself.
+        target: the ID of the release that it is to run; of a rollback first what the user said.
         switched: whether a release is on trial there.
         done: what was changed, in words.
         notes: what else there is to know.
+        extra: files that it serves and that are not among those to be served.
+        check: what proves that it is this machine that answers.
         result: how it ended up, once that is settled.
     """
 
@@ -111,7 +113,7 @@ class Rollout:
         self._lab, self._terms, self._progress = lab, terms, progress
         self._agents = Agents(lab)
         self._gate = Gate(lab, self._agents, vantages, progress)
-        self._pool = ThreadPoolExecutor(max_workers=_PARALLEL, thread_name_prefix="netlab-deploy")
+        self._pool = ThreadPoolExecutor(max_workers=PARALLEL, thread_name_prefix="netlab-deploy")
         self._machines: list[DeployedMachine] = []
         self._over = threading.Event()
 

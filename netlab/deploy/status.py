@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from netlab.agents import PARALLEL
 from netlab.backends.ssh import SshLab
 from netlab.deploy.machine import DeployedMachine
 from netlab.deploy.release import short
@@ -13,7 +14,6 @@ from netlab.errors import ExitCode, NetlabError
 from netlab.measure import Progress
 from netlab.model import endpoint
 
-_PARALLEL = 32
 _TITLES = ("MACHINE", "RELEASE", "UP", "HEALTH", "SERVES")
 
 Seen = dict[str, Any] | NetlabError
@@ -33,7 +33,7 @@ def survey(lab: SshLab, hosts: Sequence[str], progress: Progress) -> dict[str, S
             return error
 
     seen = {}
-    with ThreadPoolExecutor(max_workers=_PARALLEL, thread_name_prefix="netlab-status") as pool:
+    with ThreadPoolExecutor(max_workers=PARALLEL, thread_name_prefix="netlab-status") as pool:
         for done, (host, answer) in enumerate(zip(hosts, pool.map(ask, hosts), strict=True), start=1):
             seen[host] = answer
             progress("asking", done, len(hosts))

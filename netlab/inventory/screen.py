@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from netlab.inventory.model import PYTHON, Inventory, Login, Machine, Serving
+from netlab.model import endpoint
 
 _COLUMNS = ("machine", "address", "user", "keys", "through", "groups", "python")
 _DEFAULT = "-"
@@ -53,12 +54,6 @@ def missing_keys(inventory: Inventory) -> set[Path]:
     return {key for key in keys if not os.access(key, os.F_OK)}
 
 
-def place(login: Login) -> str:
-    """Return where an SSH server is: `198.18.1.11:22`, `[2001:db8::1]:22`."""
-    address = f"[{login.address}]" if ":" in login.address else login.address
-    return f"{address}:{login.port}"
-
-
 def _title(inventory: Inventory) -> str:
     number = len(inventory.machines)
     return f"{inventory.source}: {number} {'machine' if number == 1 else 'machines'}"
@@ -67,7 +62,7 @@ def _title(inventory: Inventory) -> str:
 def _row(machine: Machine, missing: Collection[Path]) -> Iterable[str]:
     login = machine.login
     yield machine.name
-    yield place(login)
+    yield endpoint(login.address, login.port)
     yield login.user or _DEFAULT
     yield "\n".join(_key(key, missing) for key in login.keys) or _DEFAULT
     yield "\n".join(_with_user(jump) for jump in machine.jumps) or _DEFAULT
@@ -80,7 +75,8 @@ def _key(key: Path, missing: Collection[Path]) -> str:
 
 
 def _with_user(login: Login) -> str:
-    return f"{login.user}@{place(login)}" if login.user else place(login)
+    place = endpoint(login.address, login.port)
+    return f"{login.user}@{place}" if login.user else place
 
 
 def _served(serving: Serving) -> str:

@@ -80,6 +80,17 @@ def test_a_machine_that_is_down_is_one_line_and_stops_nobody_else(own_lab: Fleet
     } - {"router"}
 
 
+def test_machines_that_cannot_be_used_are_told_in_their_order_not_in_that_of_giving_up(lab: Fleet) -> None:
+    text = (
+        lab.inventory.read_text()
+        + "  slow: {address: 198.18.1.250}\n  quick: {address: 198.18.1.101, port: 9}\n"
+    )
+    (lab.directory / "order.yaml").write_text(text)
+    done = lab.netlab("scan", "-i", "order.yaml", "--limit", "slow,quick,peer", "--port", "22")
+    assert done.code == 0, done.err
+    assert [line.split()[1] for line in done.err.splitlines()] == ["slow", "quick"]
+
+
 def test_a_daemon_that_stops_answering_is_given_up(own_lab: Fleet) -> None:
     # Its TCP port still accepts: the kernel does that.
     own_lab.daemons["peer"].send_signal(signal.SIGSTOP)

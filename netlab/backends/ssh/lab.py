@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from types import TracebackType
 from typing import Self
 
 from netlab import zipapp
+from netlab.agents import PARALLEL
 from netlab.answers import read_answer
 from netlab.backends import Channel, Program
 from netlab.backends.local import LocalChannel
@@ -23,9 +24,6 @@ from netlab.wiring import infer_topology
 
 # This machine, as a host of the lab.
 CONTROLLER = "controller"
-
-# How many machines are connected to at once: more would only wait for this machine's processor.
-PARALLEL = 32
 _FACTS_S = 30.0
 
 
@@ -143,17 +141,24 @@ class SshLab:
             )
 
     def _each(self, machines: Sequence[Machine], action: Callable[[Machine], None]) -> None:
-        """Do something with many machines at once; what fails is noted with its machine."""
+        """Do something with many machines at once; what fails is noted with its machine, in their order."""
 
         def attempt(machine: Machine) -> None:
             try:
                 action(machine)
             except NetlabError as error:
-                self.failures[machine.name] = error
+                failures[machine.name] = error
 
+        failures = dict(self.failures)
         with ThreadPoolExecutor(max_workers=PARALLEL, thread_name_prefix="netlab-ssh") as pool:
-            for done, _ in enumerate(pool.map(attempt, machines), start=1):
-                self._count(done, len(machines))
+            waiting = [pool.submit(attempt, machine) for machine in machines]
+            try:
+                for done, future in enumerate(as_completed(waiting), start=1):
+                    future.result()
+                    self._count(done, len(machines))
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+        self.failures = {m.name: failures[m.name] for m in self.inventory.machines if m.name in failures}
 
     def _first_failure(self) -> str:
         return next((f"{name}: {error}" for name, error in self.failures.items()), "it names none")
