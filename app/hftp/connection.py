@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 _LEAST_ROOM_BYTES = 4096
 
 _OK = Status.OK.line
+_SIZE_ANSWER = _OK + b"%d\r\n"
 
 
 class RefusedError(Exception):
@@ -70,13 +71,13 @@ class Connection:
         requests: How many were answered.
         bytes_taken: How many bytes of answers the client's system has taken.
         wants_output: Whether there is something to send, or about to be.
+        closing: Whether no further request is answered: the connection is to be closed when all is sent.
         file_range: What comes after ``data_to_send()``, where it is a long range of a file as it is. Whoever
             can send it without reading it does so, and tells ``file_sent()``.
     """
 
     __slots__ = (
         "_can_send_files",
-        "_closing",
         "_directory",
         "_ended",
         "_out",
@@ -88,6 +89,7 @@ class Connection:
         "_sent",
         "_starved",
         "bytes_taken",
+        "closing",
         "file_range",
         "requests",
         "wants_output",
@@ -112,8 +114,8 @@ class Connection:
         self._piece_bytes = ANSWER_PIECE_BYTES  # how long the next piece may be
         self._starved = True  # the parser can make no request of what it has
         self._ended = False  # the client sends nothing more
-        self._closing = False  # no further request is answered
         self.wants_output = False
+        self.closing = False
         self.file_range: RawRange | None = None
         self.requests = 0
         self.bytes_taken = 0
@@ -123,12 +125,12 @@ class Connection:
     @property
     def wants_input(self) -> bool:
         """Whether the client's bytes should be read now. False while answers wait."""
-        return not (self.wants_output or self._closing)
+        return not (self.wants_output or self.closing)
 
     @property
     def finished(self) -> bool:
         """Whether all was said that will be: the connection is to be closed."""
-        return self._closing and not self.wants_output
+        return self.closing and not self.wants_output
 
     @property
     def client_ended(self) -> bool:
@@ -138,7 +140,7 @@ class Connection:
     @property
     def in_request(self) -> bool:
         """Whether a request has begun, and has not ended yet."""
-        return self._starved and not self._closing and self._parser.unfinished
+        return self._starved and not self.closing and self._parser.unfinished
 
     @property
     def held_bytes(self) -> int:
@@ -153,7 +155,7 @@ class Connection:
         Args:
             data: Empty when it has closed its sending side: what it has asked is still answered.
         """
-        if self._closing:
+        if self.closing:
             return
         if data:
             self._parser.receive_data(data)
@@ -161,7 +163,7 @@ class Connection:
             self.wants_output = True
         else:
             self._ended = True
-            self._closing = self._starved
+            self.closing = self._starved
 
     def data_to_send(self) -> Buffer:
         """Give the next bytes to send, making them as needed.
@@ -186,9 +188,9 @@ class Connection:
             count: How many of the bytes that ``data_to_send()`` gave.
         """
         self.bytes_taken += count
-        self._sent += count
-        left = len(self._out) - self._sent
+        left = len(self._out) - self._sent - count
         if left and not self._maybe_rewind(left, count):
+            self._sent += count
             return
         self._out = b""
         self._sent = 0
@@ -207,7 +209,7 @@ class Connection:
 
     def stop(self) -> None:
         """Finish the answers that have begun, and answer nothing more."""
-        self._closing = self._starved = True
+        self.closing = self._starved = True
         self._note_wants()
 
     def give_up(self, status: Status) -> bytes:
@@ -233,12 +235,18 @@ class Connection:
             self._recorder.end(self.bytes_taken)
         self._end_segment()
         self._out = b""
-        self.stop()
+        self.closing = self._starved = True
+        self.wants_output = False
 
     def _went_on(self) -> None:
-        if self._segment is not None and self._segment.done:
+        segment = self._segment
+        if segment is None:
+            self.wants_output = not self._starved
+        elif segment.done:
             self._end_segment()
-        self.wants_output = not (self._starved and self._segment is None)
+            self.wants_output = not self._starved
+        else:
+            self.wants_output = True
         if self._recorder is not None:
             self._recorder.taken(self.bytes_taken, whole=self._segment is None)
 
@@ -270,6 +278,8 @@ class Connection:
                 piece = self._next_answer(most - room)
                 if piece is None:
                     break
+                if self._starved and self._segment is None and not pieces:  # the only one: the usual case
+                    return piece
             elif self.file_range is not None:
                 break
             else:
@@ -294,12 +304,18 @@ class Connection:
         tokens = None
         try:
             tokens = self._parser.next_request()
+            if self._parser.exhausted:
+                self._starved = True
+                self.closing = self._ended
             if tokens is None:
-                self._starve()
                 return None
-            if self._parser.exhausted:  # asking it again would say the same, for half a microsecond
-                self._starve()
-            answer = self._answer(tokens)
+            command = _COMMANDS.get(tokens[0])
+            if command is None:
+                raise RefusedError(Status.NO_SUCH_COMMAND)
+            counts, answer_to = command
+            if len(tokens) not in counts:
+                raise RefusedError(Status.INVALID_ARGUMENTS)
+            answer = answer_to(self, *tokens)
         except ProtocolError as error:
             answer = self._refuse(error.status)
         except RefusedError as refusal:
@@ -313,24 +329,10 @@ class Connection:
             self._recorder.answer(tokens, answer, self.bytes_taken + ahead)
         return answer
 
-    def _starve(self) -> None:
-        self._starved = True
-        if self._ended:
-            self._closing = True
-
-    def _answer(self, tokens: list[bytes]) -> bytes:
-        command = _COMMANDS.get(tokens[0])
-        if command is None:
-            raise RefusedError(Status.NO_SUCH_COMMAND)
-        counts, answer = command
-        if len(tokens) not in counts:
-            raise RefusedError(Status.INVALID_ARGUMENTS)
-        return answer(self, *tokens)
-
     def _refuse(self, status: Status) -> bytes:
         """Build the answer to a request that failed. A fatal one is the last."""
         if status.fatal:
-            self._closing = self._starved = True
+            self.closing = self._starved = True
         return status.line
 
     # The commands. Each checks its arguments before it looks at a file, and gives its answer's beginning.
@@ -342,7 +344,7 @@ class Connection:
     def _answer_metadata(self, _: bytes, name: bytes) -> bytes:
         if not is_name(name):
             raise RefusedError(Status.INVALID_ARGUMENTS)
-        return b"%b%d\r\n" % (_OK, self._directory.size(name))
+        return _SIZE_ANSWER % self._directory.size(name)
 
     def _answer_slice(
         self, _: bytes, name: bytes, offset_token: bytes, size_token: bytes, form: bytes | None = None
@@ -366,7 +368,7 @@ class Connection:
         return _OK + b"".join(name + EOL for name in _COMMANDS) + EOL
 
     def _answer_quit(self, _: bytes) -> bytes:
-        self._closing = self._starved = self._ended = True
+        self.closing = self._starved = self._ended = True
         return _OK
 
 

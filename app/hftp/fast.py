@@ -4,9 +4,13 @@ The figures are of processor time on loopback, the best or the median of 5 to 9 
 shared cores, Python 3.11; `make bench` measures the whole.
 
 - Small answers are one send(), in the turn in which the request came (``hftp.peer``, ``strategies.epoll``).
-  The answer to get_metadata costs 2.6 us beside its system calls.
+- Everyone whose request has come is read from first, and then answered, so that a size that one was told need
+  not be looked for again for the next (``hftp.files.Moment``). With 50 clients that ask for the same file's
+  size an answer costs 11 us instead of 16, system calls included; a bare loop's 8.
 - The parser matches a line, its end included, with one regular expression, and is not asked again when
   nothing is left (``hftp.connection``): 4.6 to 4.1 us for a request that is parsed and answered.
+- accept() without socket.socket's layer of Python (``hftp.server``): 3.9 us instead of 6.0.
+- Who leaves in the turn in which it came is never added to epoll's list (``strategies.epoll``).
 - TCP_NODELAY is set on the listening socket and inherited (``hftp.server``): one system call less a client.
 - A client is closed right after quit (``hftp.peer``): three system calls and one event less.
 - malloc keeps the memory of pieces (``base64_encoder``): with the standard library's base64 1.4 ms for a MB,

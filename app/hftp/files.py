@@ -92,6 +92,31 @@ class File:
         os.close(self.descriptor)
 
 
+class Moment:
+    """A time in which a size that was found is not looked for again. A context manager.
+
+    Whoever begins one has taken the requests that it answers in it before: then each size is as it was at
+    some time between the request and its answer, which is all that anyone could see. It ends before anything
+    else is taken.
+
+    Attributes:
+        sizes: Of files, by name; None when it is not such a time.
+    """
+
+    __slots__ = ("sizes",)
+
+    def __init__(self) -> None:
+        self.sizes: dict[bytes, int] | None = None
+
+    def __enter__(self) -> None:
+        self.sizes = {}
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.sizes = None
+
+
 class DataDirectory:
     """The directory whose files are served.
 
@@ -101,11 +126,15 @@ class DataDirectory:
         path: Of the directory.
         listing_bytes: What listings that are being made and sent may hold in all.
 
+    Attributes:
+        moment: For those who answer several requests at a time.
+
     Raises:
         DirectoryError: It can't be opened, read or searched.
     """
 
     def __init__(self, path: str, listing_bytes: int = MEMORY_BYTES) -> None:
+        self.moment = Moment()
         self._listing_bytes = listing_bytes
         self._held: dict[object, int] = {}  # by listing that is being made or sent, in bytes
         try:
@@ -142,10 +171,17 @@ class DataDirectory:
             NoSuchFileError: There is no such regular file.
             OSError: The directory can't be searched.
         """
+        sizes = self.moment.sizes
+        if sizes is not None and name in sizes:
+            return sizes[name]
         status = self._status(name)
-        if status.st_mode & _KIND == stat.S_IFREG:
-            return status.st_size
-        file = self.open(name)
+        size = status.st_size if status.st_mode & _KIND == stat.S_IFREG else self._target_size(name)
+        if sizes is not None:
+            sizes[name] = size
+        return size
+
+    def _target_size(self, link: bytes) -> int:
+        file = self.open(link)
         file.close()
         return file.size
 

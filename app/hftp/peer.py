@@ -60,7 +60,7 @@ class Peer:
 
     def __init__(
         self,
-        sock: socket.socket,
+        sock: socket.SocketType,
         origin: bytes | str,
         connection: Connection,
         lingering: deque[tuple[float, int]],
@@ -91,15 +91,16 @@ class Peer:
         except OSError:  # it vanished
             self.wants = GONE
             return
-        if not self.lingers_until:
-            connection = self.connection
-            connection.receive_data(data)
-            if connection.wants_output:
-                self.wants = WRITE
-            elif connection.finished:
-                self._take_leave()
-        elif not data:
-            self.wants = GONE
+        if self.lingers_until:
+            if not data:
+                self.wants = GONE
+            return
+        connection = self.connection
+        connection.receive_data(data)
+        if connection.wants_output:
+            self.wants = WRITE
+        elif connection.closing:
+            self._take_leave()
 
     def send(self) -> None:
         """Give the system one piece of the answer, and, where a file follows, some of that."""
@@ -122,9 +123,10 @@ class Peer:
         self._note_wants()
 
     def _note_wants(self) -> None:
-        if self.connection.wants_output:
+        connection = self.connection
+        if connection.wants_output:
             self.wants = WRITE
-        elif self.connection.finished:
+        elif connection.closing:
             self._take_leave()
         else:
             self.wants = READ

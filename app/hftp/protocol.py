@@ -46,9 +46,12 @@ class Parser:
 
     Args:
         longest_line: How many bytes a line may have, its end not counted.
+
+    Attributes:
+        exhausted: Whether ``next_request()`` would find nothing more in what came so far.
     """
 
-    __slots__ = ("_data", "_line", "_line_bytes", "_longest_line", "_position")
+    __slots__ = ("_data", "_line", "_line_bytes", "_longest_line", "_position", "exhausted")
 
     def __init__(self, longest_line: int = MAX_LINE_BYTES) -> None:
         self._longest_line = longest_line
@@ -56,16 +59,12 @@ class Parser:
         self._position = 0  # in _data: what is before it was parsed
         self._line = b""  # the unfinished line, perhaps abridged
         self._line_bytes = 0  # its true length
+        self.exhausted = True
 
     @property
     def held_bytes(self) -> int:
         """The memory held for input, in bytes."""
         return len(self._data) + len(self._line)
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether all that came was parsed. To be asked after ``next_request()`` gave a request."""
-        return self._position == len(self._data)
 
     @property
     def unfinished(self) -> bool:
@@ -82,6 +81,7 @@ class Parser:
             data = self._data[self._position :] + data
         self._data = data
         self._position = 0
+        self.exhausted = False
 
     def next_request(self) -> list[bytes] | None:
         """Parse one request.
@@ -95,17 +95,22 @@ class Parser:
         """
         data, start = self._data, self._position
         run = _RUN.match(data, start)
-        end: int = run.end()  # type: ignore[union-attr]  # it matches nothing, too
+        self._position = end = run.end()  # type: ignore[union-attr]  # it matches nothing, too
         if run.lastindex:  # type: ignore[union-attr]
-            self._position = end
-            return self._take_line(data[start : end - 2])
-        self._position = end
+            self.exhausted = end == len(data)
+            text = data[start : end - 2]
+            if self._line_bytes or len(text) > _SHORT_BYTES:
+                text = self._end_line(text)
+            tokens = text.split(b" ")
+            if not (tokens[0] or any(tokens)):
+                raise ProtocolError(Status.BAD_REQUEST)
+            return tokens
         self._extend_line(data[start:end])
         rest = data[end : end + 2]
         if rest and rest != b"\r":
             raise ProtocolError(Status.BAD_EOL if rest[0] == _LF else Status.BAD_REQUEST)
         # Only a CR may be left: what follows decides what it is.
-        self._data, self._position = rest, 0
+        self._data, self._position, self.exhausted = rest, 0, True
         return None
 
     def _extend_line(self, text: bytes) -> None:
@@ -116,16 +121,10 @@ class Parser:
         if len(self._line) > _ABRIDGE_OVER:
             self._line = abridge(self._line)
 
-    def _take_line(self, text: bytes) -> list[bytes]:
-        if self._line_bytes or len(text) > _SHORT_BYTES:
-            self._extend_line(text)
-            text = self._line
-            self._line = b""
-            self._line_bytes = 0
-        tokens = text.split(b" ")
-        if not (tokens[0] or any(tokens)):
-            raise ProtocolError(Status.BAD_REQUEST)
-        return tokens
+    def _end_line(self, text: bytes) -> bytes:
+        self._extend_line(text)
+        line, self._line, self._line_bytes = self._line, b"", 0
+        return line
 
 
 def abridge(line: bytes) -> bytes:

@@ -274,12 +274,14 @@ class Server:
                     self._strategy.unwatch(fd)
 
     def _accept(self, listener: socket.socket) -> None:
+        family = listener.family
         for _ in range(ACCEPT_BATCH):
             if self._admission.full:
                 self._hold(f"{self._admission.count} clients are as many as there may be")
                 return
             try:
-                sock, address = listener.accept()
+                # What accept() calls, without its layer of Python around each client.
+                fd, address = listener._accept()  # type: ignore[attr-defined]
             except OSError as error:
                 if error.errno in _NO_ROOM:
                     self._hold(f"no room for another client: {error.strerror}", _NO_ROOM_SECONDS)
@@ -290,7 +292,7 @@ class Server:
                 if error.errno not in _NOBODY:
                     raise
                 continue
-            self._admit(sock, address)
+            self._admit(socket.SocketType(family, socket.SOCK_STREAM, 0, fd), address)
 
     def _hold(self, why: str, seconds: float | None = None) -> None:
         """Let new clients wait in the system's queue until one leaves, or for some seconds; say so once."""
@@ -299,7 +301,7 @@ class Server:
             self._said_full = True
             self.say(f"{why}: those that come now wait until others leave")
 
-    def _admit(self, sock: socket.socket, address: Any) -> None:
+    def _admit(self, sock: socket.SocketType, address: Any) -> None:
         whom = origin(address[0])
         if not self._admission.enter(whom):
             self.counters.refused += 1

@@ -52,6 +52,28 @@ def test_a_client_gets_its_answers_in_order(server: RunningServer) -> None:
     )
 
 
+def test_a_size_is_never_older_than_the_request(concurrent_server: RunningServer) -> None:
+    """Also when many ask for it in the same turn of the loop, some before it changes and some after."""
+    path = concurrent_server.directory / "changing"
+    with contextlib.ExitStack() as stack:
+        others = [stack.enter_context(concurrent_server.connect()) for _ in range(20)]
+        own = stack.enter_context(concurrent_server.connect())
+        for size in range(100):
+            for other in others[::2]:
+                other.sendall(b"get_metadata changing\r\n")
+            path.write_bytes(b"x" * size)
+            for other in others[1::2]:
+                other.sendall(b"get_metadata f\r\n")
+            own.sendall(b"get_metadata changing\r\n")
+            answer = b"0 OK\r\n%d\r\n" % size
+            assert receive_exactly(own, len(answer)) == answer
+            for other in others[1::2]:
+                assert receive_exactly(other, len(SIZE_OF_F)) == SIZE_OF_F
+        for other in others[::2]:
+            other.sendall(b"quit\r\n")
+            assert receive_all(other).endswith(b"\r\n0 OK\r\n")
+
+
 def test_after_quit_the_server_closes(server: RunningServer) -> None:
     with server.connect() as sock:
         sock.sendall(b"quit\r\nhelp\r\n")

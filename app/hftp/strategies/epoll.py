@@ -11,6 +11,7 @@ from __future__ import annotations
 import select
 
 from hftp.fast import EVENT_BATCH
+from hftp.peer import READ, WRITE
 from hftp.strategies.strategy import Strategy
 
 TYPE_CHECKING = False
@@ -39,38 +40,64 @@ class Epoll(Strategy):
 
     def run(self) -> None:
         """Wait, give a turn to whoever is ready, keep time, and so on."""
-        server, peers = self.server, self.server.peers
+        server = self.server
         while not server.over:
             events = self._epoll.poll(server.wait_s, EVENT_BATCH)
-            for fd, _ in events:
-                peer = peers.get(fd)
-                if peer is not None:
-                    self._attend(peer)
-                elif fd == self._own.fileno():
-                    self._attend_own()
-            if len(events) == EVENT_BATCH:  # more are ready: new clients don't wait for all of them
+            own = self._attend_each(events)
+            # With as many events there may be more: new clients don't wait for all of them.
+            if own or len(events) == EVENT_BATCH:
                 self._attend_own()
             server.keep_time()
+
+    def _attend_each(self, events: list[tuple[int, int]]) -> bool:
+        """Take what each has sent, and then answer each: what one was told of a file is true for the next.
+
+        Returns:
+            Whether there is something for the server itself.
+        """
+        peers, asking, taking, own = self.server.peers, [], [], False
+        for fd, _ in events:
+            peer = peers.get(fd)
+            if peer is None:
+                own = True
+            elif peer.wants == READ:
+                peer.receive()
+                asking.append(peer)
+            else:
+                taking.append(peer)
+        with self.server.directory.moment:
+            for peer in asking:
+                if peer.wants == WRITE:
+                    peer.send()
+                if peer.wants != READ:
+                    self._note(peer)
+            for peer in taking:
+                peer.send()
+                if peer.wants != WRITE:
+                    self._note(peer)
+        return own
+
+    def _note(self, peer: Peer) -> None:
+        """Wait for something else from now on, or for nothing more."""
+        if peer.wants:
+            self._epoll.modify(peer.fd, peer.wants)
+        else:
+            self.server.leave(peer)
 
     def _attend_own(self) -> None:
         for fd, _ in self._own.poll(0):
             self.server.attend_own(fd)
 
-    def _attend(self, peer: Peer) -> None:
-        before = peer.wants
-        peer.turn()
-        if not peer.wants:
-            self.server.leave(peer)
-        elif peer.wants != before:
-            self._epoll.modify(peer.fd, peer.wants)
-
     def welcome(self, peer: Peer) -> None:
-        """Add a client to the list, and give it a turn: its first request often came with it.
+        """Give a client a turn: its first request often came with it. Add it to the list if it stays.
 
         Its socket leaves the list when it is closed: epoll(7).
         """
-        self._epoll.register(peer.fd, peer.wants)
-        self._attend(peer)
+        peer.turn()
+        if peer.wants:
+            self._epoll.register(peer.fd, peer.wants)
+        else:
+            self.server.leave(peer)
 
     def end(self) -> None:
         """Close the lists."""

@@ -187,3 +187,19 @@ def test_a_failed_open_leaves_no_descriptor(directory: DataDirectory, path: Path
             directory.open(name)
     contents(directory, b"deep")
     assert open_descriptors() == before
+
+
+def test_in_a_moment_a_size_is_looked_for_once(path: Path, directory: DataDirectory) -> None:
+    with directory.moment:
+        assert directory.size(b"file") == 6
+        (path / "file").write_bytes(b"longer than before")
+        assert directory.size(b"file") == 6
+    assert directory.size(b"file") == 18
+
+
+def test_a_moment_does_not_know_what_is_not_there(path: Path, directory: DataDirectory) -> None:
+    with directory.moment:
+        with pytest.raises(NoSuchFileError):
+            directory.size(b"late")
+        (path / "late").write_bytes(b"here")
+        assert directory.size(b"late") == 4
