@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -121,10 +122,15 @@ def test_files_that_hftp_cannot_serve_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"a")
     (tmp_path / "with space").write_bytes(b"b")
     (tmp_path / "directory").mkdir()
+    (tmp_path / "inside").symlink_to("a.txt")
+    (tmp_path / "nowhere").symlink_to("missing")
+    (tmp_path / "outside").symlink_to("/etc/passwd")
+    (tmp_path / os.fsdecode(b"\xff")).touch()
+    os.mkfifo(tmp_path / "pipe")
     data = read_data(tmp_path)
-    assert list(data.files) == ["a.txt"]
+    assert list(data.files) == ["a.txt", "inside"]
     assert data.described()["a.txt"][0] == 1
-    assert data.left_out == ("directory", "with space")
+    assert data.left_out == ("directory", "nowhere", "outside", "pipe", "with space", "\\udcff")
 
 
 def test_data_that_is_not_there_is_said_so(tmp_path: Path) -> None:
