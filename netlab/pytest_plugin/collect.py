@@ -125,9 +125,6 @@ class CellItem(pytest.Item):
         item: CellItem = cls.from_parent(bind, name=_node_name(part.name))
         item.part = part
         item.add_marker(pytest.mark.netlab)
-        if item.config.pluginmanager.hasplugin("xdist"):
-            # With `--dist loadgroup` the cells of a file are together, and its lab is up once.
-            item.add_marker(pytest.mark.xdist_group(name=item.file.nodeid))
         return item
 
     @property

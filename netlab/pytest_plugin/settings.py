@@ -77,7 +77,8 @@ def lab_scope(fixture_name: str, config: pytest.Config) -> Scope:
 def obstacles(config: pytest.Config) -> Iterator[None]:
     """Turn what keeps a lab from coming up into a skip, or a failure in one line.
 
-    It is a skip only where the machine lacks a backend, and the user does not require that backend.
+    It is a skip only where the machine lacks a backend, and the user does not require that backend. In CI
+    nobody reads skips: there each backend that is used is required, unless it is said which ones are.
     """
     from netlab.errors import BackendUnavailableError, NetlabError
 
@@ -90,6 +91,10 @@ def obstacles(config: pytest.Config) -> Iterator[None]:
 
 
 def _refuse(config: pytest.Config, error: BackendUnavailableError) -> None:
-    if error.backend in required(config):
+    needed = required(config)
+    if error.backend in needed:
         pytest.fail(f"netlab: {error} (it is required)", pytrace=False)
+    if os.environ.get("CI") and not needed:
+        why = "CI is set, where nothing is skipped unless --netlab-require says what is required, or none"
+        pytest.fail(f"netlab: {error} ({why})", pytrace=False)
     pytest.skip(f"netlab: {error}")

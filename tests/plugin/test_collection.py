@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import pytest
+
+from tests.netns.forbidding import WHY, only_where_the_number_is_known, without_namespaces
 
 if TYPE_CHECKING:
     from tests.plugin.conftest import Pytest
@@ -194,6 +197,7 @@ class TestWithoutTheBackend:
     def no_engine(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DOCKER_HOST", f"unix://{pytester.path}/nobody.sock")
         monkeypatch.delenv("NETLAB_REQUIRE", raising=False)
+        monkeypatch.delenv("CI", raising=False)
         write(pytester, "services: {web: {image: nginx}}", "compose.yaml")
         check = "lab: {compose: compose.yaml}\nservice: {port: 80}\nbinds: {web: 0.0.0.0}\n"
         write(pytester, check)
@@ -229,5 +233,47 @@ class TestWithoutTheBackend:
             ]
         )
 
-    def test_they_are_skipped_if_another_one_is_required(self, run_pytest: Pytest) -> None:
-        run_pytest("--netlab-require=ssh").assert_outcomes(skipped=2)
+    def test_they_fail_in_ci_where_nobody_reads_skips(
+        self, run_pytest: Pytest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CI", "true")
+        result = run_pytest()
+        result.assert_outcomes(errors=2)
+        result.stdout.fnmatch_lines(
+            ["*backend compose is not available: * (CI is set, where nothing is skipped *"]
+        )
+
+    @pytest.mark.parametrize("ci", ["", "true"])
+    @pytest.mark.parametrize("required", ["ssh", "none"])
+    def test_they_are_skipped_if_something_else_is_required(
+        self, run_pytest: Pytest, monkeypatch: pytest.MonkeyPatch, required: str, ci: str
+    ) -> None:
+        monkeypatch.setenv("CI", ci)
+        run_pytest(f"--netlab-require={required}").assert_outcomes(skipped=2)
+
+
+@pytest.mark.usefixtures("netns")
+@only_where_the_number_is_known
+@pytest.mark.parametrize(
+    ("option", "ci", "outcomes", "code"),
+    [
+        ("--netlab-require=netns", "", {"errors": 10}, pytest.ExitCode.TESTS_FAILED),
+        ("-rs", "true", {"errors": 10}, pytest.ExitCode.TESTS_FAILED),
+        ("-rs", "", {"skipped": 10}, pytest.ExitCode.OK),
+    ],
+    ids=["required", "in CI", "at somebody's desk"],
+)
+def test_where_no_lab_can_be_made_a_run_is_red_if_it_should_have_measured(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    ci: str,
+    outcomes: dict[str, int],
+    code: pytest.ExitCode,
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.delenv("NETLAB_REQUIRE", raising=False)
+    result = pytester.run(*without_namespaces(sys.executable, "-m", "pytest", option))
+    result.assert_outcomes(**outcomes)
+    assert result.ret == code
+    assert WHY in result.stdout.str()
