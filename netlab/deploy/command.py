@@ -220,12 +220,14 @@ def logs(host: str, chosen: Chosen, follow: bool, lines: int) -> ExitCode:
 
 
 def _pieces(machine: DeployedMachine, lines: int, follow: bool) -> Iterator[str]:
+    from netlab.deploy.answers import Piece
+
     cursor = ""
     while True:
-        piece = machine.ask("log", {"lines": lines, "cursor": cursor})
-        cursor = piece["cursor"]
-        if piece["text"]:
-            yield piece["text"]
+        piece = machine.ask(Piece, "log", {"lines": lines, "cursor": cursor})
+        cursor = piece.cursor
+        if piece.text:
+            yield piece.text
         elif follow:
             time.sleep(_FOLLOW_S)
         if not follow:

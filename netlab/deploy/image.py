@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from netlab.backends import load_attribute
+from netlab.deploy.answers import Done, Room
 from netlab.deploy.release import MANIFEST, OPTIONS, Release
 from netlab.model import endpoint
 
@@ -53,16 +54,16 @@ class ImageRelease(Release):
 
     def send(self, machine: DeployedMachine) -> None:
         """Send the image, unless it is there, and make the containers; the engine starts neither."""
-        there = machine.ask("receive", {"release": self.id, "serve": self.serve, "image": True})
+        there = machine.ask(Room, "receive", {"release": self.id, "serve": self.serve, "image": True})
         connect = load_attribute("compose", "netlab.backends.compose.remote:RemoteEngine")
         engine: RemoteEngine
         with closing(connect(machine.host, machine.channel)) as engine:
-            engine.give(self.image, there["image"])
-            for name, settings in zip(there["names"], self._containers(there), strict=True):
-                engine.make_container(name, there["image"], settings)
-        machine.ask("install", {"release": self.id, "texts": {MANIFEST: self.manifest}})
+            engine.give(self.image, there.image)
+            for name, settings in zip(there.names, self._containers(there), strict=True):
+                engine.make_container(name, there.image, settings)
+        machine.ask(Done, "install", {"release": self.id, "texts": {MANIFEST: self.manifest}})
 
-    def _containers(self, there: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _containers(self, there: Room) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the settings of the container that serves, and of the one to try the release out."""
         serving = self.serving
         asked = [endpoint(serving.addresses[0], serving.port)]
@@ -72,7 +73,7 @@ class ImageRelease(Release):
         return serves, self._settings(there, ("127.0.0.1",), 0, {"Test": ["NONE"]})
 
     def _settings(
-        self, there: Mapping[str, Any], addresses: tuple[str, ...], port: int, health: Mapping[str, Any]
+        self, there: Room, addresses: tuple[str, ...], port: int, health: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return a container's settings, as the engine's API has them (POST /containers/create)."""
         return {
@@ -84,8 +85,8 @@ class ImageRelease(Release):
                 f"--directory={_DIRECTORY}",
                 *OPTIONS,
             ],
-            "User": there["user"],
-            "Labels": dict(there["labels"]),
+            "User": there.user,
+            "Labels": there.labels,
             "Healthcheck": dict(health),
             "HostConfig": {
                 "NetworkMode": "host",
@@ -95,7 +96,7 @@ class ImageRelease(Release):
                 "SecurityOpt": ["no-new-privileges"],
                 "LogConfig": {"Type": "json-file", "Config": _LOG},
                 "Mounts": [
-                    {"Type": "bind", "Source": there["directory"], "Target": _DIRECTORY, "ReadOnly": True}
+                    {"Type": "bind", "Source": there.directory, "Target": _DIRECTORY, "ReadOnly": True}
                 ],
             },
         }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import BinaryIO, TypeVar
 
 import paramiko
 
+from netlab.answers import read_answer
 from netlab.backends.ssh import SshLab
+from netlab.deploy.answers import Compared, Done, Place, Survey, Switched
 from netlab.deploy.release import Release
 from netlab.errors import AgentError, LabError
 from netlab.session import AgentSession
@@ -24,7 +26,7 @@ _LOCK_WAIT_S = 5.0
 _SILENT_S = 15.0
 _PIECE_BYTES = 1 << 18
 
-Answer = dict[str, Any]
+_Answer = TypeVar("_Answer")
 
 
 class MachineError(LabError):
@@ -74,30 +76,45 @@ class DeployedMachine:
                 self._busy.release()
 
     def ask(
-        self, op: str, fields: Mapping[str, object] | None = None, timeout_s: float = _ANSWER_S
-    ) -> Answer:
+        self,
+        form: type[_Answer],
+        op: str,
+        fields: Mapping[str, object] | None = None,
+        timeout_s: float = _ANSWER_S,
+    ) -> _Answer:
         """Have a step done.
 
+        Args:
+            form: what the answer is to be: of `netlab.deploy.answers`.
+            op: the step: see `netlab.deploy.there.deployer.Deployer`.
+            fields: what else is said.
+            timeout_s: how long it may take.
+
         Raises:
-            MachineError: it failed there, or the machine is gone.
+            MachineError: it failed there, the answer has another form, or the machine is gone.
         """
         try:
             with self._busy:
-                return self._session.call(op, fields, timeout_s=timeout_s)
+                answer = self._session.call(op, fields, timeout_s=timeout_s)
         except AgentError as error:
             said = error.problem.removeprefix(f"{op}: ")
             self.gone = self.gone or said == error.problem
             raise MachineError(said) from None
+        try:
+            return read_answer(form, self.host, op, answer)
+        except AgentError as error:
+            self.gone = True
+            raise MachineError(f"it answers otherwise than asked: {error.problem}") from None
 
     def lock(self, who: str) -> None:
         """Be the only one who changes the machine, as long as the connection lasts."""
-        self.ask("lock", {"who": who, "wait_s": _LOCK_WAIT_S})
+        self.ask(Done, "lock", {"who": who, "wait_s": _LOCK_WAIT_S})
 
-    def survey(self, release: Release | None = None) -> Answer:
+    def survey(self, release: Release | None = None) -> Survey:
         """Return what is there, and what stands against a release."""
         if release is None:
-            return self.ask("survey")
-        return self.ask("survey", {"release": release.id, "serve": release.serve, **release.needs})
+            return self.ask(Survey, "survey")
+        return self.ask(Survey, "survey", {"release": release.id, "serve": release.serve, **release.needs})
 
     def channel(self) -> paramiko.Channel:
         """Return a new channel of the one connection, on which a command can be run.
@@ -121,9 +138,9 @@ class DeployedMachine:
         except _TRANSFER_ERRORS as error:
             raise self._broken(error) from None
 
-    def switch(self, release: str, method: str) -> Answer:
+    def switch(self, release: str, method: str) -> Switched:
         """Run a release that is there; the deployer goes back by itself if it is not healthy."""
-        return self.ask("switch", {"release": release, "method": method}, _CHANGE_S)
+        return self.ask(Switched, "switch", {"release": release, "method": method}, _CHANGE_S)
 
     def send_files(
         self,
@@ -140,12 +157,12 @@ class DeployedMachine:
             digests: by name.
             count: told of bytes that have gone.
         """
-        place = PurePosixPath(self.ask("incoming", {"directory": directory})["path"])
+        place = PurePosixPath(self.ask(Place, "incoming", {"directory": directory}).path)
         try:
             self._send_files(directory, place, files, digests, count)
         except MachineError:
             if not self.gone:  # a part of a file may be what fills the disk
-                self.ask("abandon", {"directory": directory})
+                self.ask(Done, "abandon", {"directory": directory})
             raise
 
     def _send_files(
@@ -168,11 +185,11 @@ class DeployedMachine:
                 raise self._broken(error) from None
             left -= 1
             asked = {"directory": directory, "files": {name: digests[name]}, "last": not left}
-            self.ask("place", asked, _FILES_S)
+            self.ask(Done, "place", asked, _FILES_S)
 
-    def compare(self, directory: str, files: Mapping[str, tuple[int, str]]) -> Answer:
+    def compare(self, directory: str, files: Mapping[str, tuple[int, str]]) -> Compared:
         """Return which of the files are missing there or other ones, and which are there alone."""
-        return self.ask("compare", {"directory": directory, "files": dict(files)}, _FILES_S)
+        return self.ask(Compared, "compare", {"directory": directory, "files": dict(files)}, _FILES_S)
 
     def _files(self) -> paramiko.SFTPClient:
         if self._sftp is None:
@@ -197,7 +214,7 @@ class DeployedMachine:
 
     def _when_full(self) -> str:
         try:
-            free = self.ask("compare", {"directory": ".", "files": {}}, 5.0)["free"]
+            free = self.ask(Compared, "compare", {"directory": ".", "files": {}}, 5.0).free
         except MachineError:
             return ""
         return f": the disk is full ({free >> 10} KiB free)" if free < (1 << 20) else ""

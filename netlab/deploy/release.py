@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hftp
+from netlab.deploy.answers import Done, Place
 from netlab.inventory.model import Serving
 from netlab.zipapp import NAME, hftp_zipapp
 
@@ -120,10 +121,10 @@ class ProgramRelease(Release):
 
     def send(self, machine: DeployedMachine) -> None:
         """Send it by SFTP."""
-        place = machine.ask("receive", {"release": self.id})["path"]
+        place = machine.ask(Place, "receive", {"release": self.id}).path
         machine.put(f"{place}/{NAME}", self.program)
         texts = {MANIFEST: self.manifest, _SUPERVISOR: self.supervisor}
-        machine.ask("install", {"release": self.id, "texts": texts})
+        machine.ask(Done, "install", {"release": self.id, "texts": texts})
 
 
 def release_for(serving: Serving, python: str, program: Path | None = None) -> ProgramRelease:

@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from netlab.agents import PARALLEL, Agents
 from netlab.backends.ssh import SshLab
 from netlab.checks import Check, Hftp, Tcp
+from netlab.deploy.answers import Done, Earlier, Offered, Removed, Reverted, Survey
 from netlab.deploy.data import Data
 from netlab.deploy.gate import Gate, Judgement, Served, Vantages
 from netlab.deploy.machine import DeployedMachine, MachineError
@@ -75,7 +76,7 @@ class Work:
     release: Release | None
     started: float = field(default_factory=time.monotonic)
     machine: DeployedMachine | None = None
-    seen: Mapping[str, Any] = field(default_factory=dict)
+    seen: Survey | None = None
     target: str = ""
     switched: bool = False
     done: list[str] = field(default_factory=list)
@@ -89,6 +90,12 @@ class Work:
         """The deployer, which has been started."""
         assert self.machine is not None
         return self.machine
+
+    @property
+    def known(self) -> Survey:
+        """What the machine said of itself, which it has been asked."""
+        assert self.seen is not None
+        return self.seen
 
     def end(self, state: State, release: str, detail: str) -> None:
         """Settle how it ended up, and let the machine go."""
@@ -194,7 +201,7 @@ class Rollout:
                 step(work)
             except NetlabError as error:
                 # What is on trial is taken back there, as nobody confirms it: to what, is not known here.
-                still = "" if work.switched else work.seen.get("current", "")
+                still = work.seen.current if work.seen and not work.switched else ""
                 work.end(State.FAILED, still, str(error))
 
         waiting = [self._pool.submit(attempt, work) for work in works if work.result is None]
@@ -214,24 +221,24 @@ class Rollout:
             work.machine.lock(self._terms.who)
         work.seen = work.machine.survey(work.release)
         if work.release is None:
-            work.target = work.machine.ask("rollback", {"to": work.target})["id"]
+            work.target = work.machine.ask(Earlier, "rollback", {"to": work.target}).id
             return
         work.target = work.release.id
-        if work.seen["problems"]:
-            work.end(State.FAILED, work.seen["current"], "; ".join(work.seen["problems"]))
+        if work.known.problems:
+            work.end(State.FAILED, work.known.current, "; ".join(work.known.problems))
         elif self._terms.check:
             self._say_what_would_change(work, work.release)
 
     def _say_what_would_change(self, work: Work, release: Release) -> None:
         would = []
-        if not work.seen["here"]:
+        if not work.known.here:
             would.append(f"upload release {short(release.id)}")
-        if work.seen["current"] != release.id:
-            before = f", instead of {short(work.seen['current'])}" if work.seen["current"] else ""
+        if work.known.current != release.id:
+            before = f", instead of {short(work.known.current)}" if work.known.current else ""
             would.append(f"run release {short(release.id)}{before}")
-        elif work.seen["health"]:
-            would.append(f"start it again: {work.seen['health']}")
-        elif release.id not in work.seen["good"]:
+        elif work.known.health:
+            would.append(f"start it again: {work.known.health}")
+        elif release.id not in work.known.good:
             would.append("confirm the release that runs")
         changed, extra = self._compare(work, release)
         if changed:
@@ -239,45 +246,40 @@ class Rollout:
         if extra and self._terms.delete:
             would.append(f"remove {_counted(extra)}")
         state = State.WOULD_CHANGE if would else State.UNCHANGED
-        work.end(state, work.seen["current"], "; ".join(would))
+        work.end(state, work.known.current, "; ".join(would))
 
     def _compare(self, work: Work, release: Release) -> tuple[list[str], list[str]]:
         if self._terms.data is None:
             return [], []
         compared = work.there.compare(release.directory, self._terms.data.described())
-        needed = sum(self._terms.data.sizes[name] for name in compared["changed"])
-        if needed > compared["free"]:
+        changed = [name for name in self._terms.data.files if name in compared.changed]
+        needed = sum(self._terms.data.sizes[name] for name in changed)
+        if needed > compared.free:
             raise MachineError(
-                f"the disk is full: {compared['free'] >> 10} KiB free, {needed >> 10} needed for --data"
+                f"the disk is full: {compared.free >> 10} KiB free, {needed >> 10} needed for --data"
             )
-        return compared["changed"], compared["extra"]
+        return changed, list(compared.extra)
 
     def _put(self, work: Work) -> None:
         """Upload what is missing, and switch to it."""
         release = work.release
         if release is not None:
-            if not work.seen["here"]:
+            if not work.known.here:
                 release.send(work.there)
             self._put_data(work, release)
-            serves = work.seen["current"] == release.id and not work.seen["health"]
-            if serves and work.seen["here"] and release.id in work.seen["good"]:
+            serves = work.known.current == release.id and not work.known.health
+            if serves and work.known.here and release.id in work.known.good:
                 return
         answer = work.there.switch(work.target, self._terms.method)
-        if not answer["healthy"]:
-            back, never = answer["back"], answer.get("never", False)
-            work.end(
-                State.WENT_BACK,
-                back,
-                _gone_back(answer["problem"], back, answer.get("back_problem", ""), never),
-            )
+        if not answer.healthy:
+            said = _gone_back(answer.problem, answer.back, answer.back_problem, answer.never)
+            work.end(State.WENT_BACK, answer.back, said)
             return
         work.switched = True
-        work.notes += answer["notes"]
-        before = short(work.seen["current"])
-        if work.seen["current"] == work.target:
-            work.done.append(
-                "confirmed" if not work.seen["health"] else f"started again ({work.seen['health']})"
-            )
+        work.notes += answer.notes
+        before = short(work.known.current)
+        if work.known.current == work.target:
+            work.done.append("confirmed" if not work.known.health else f"started again ({work.known.health})")
         else:
             work.done.append(f"before: {before or 'nothing'}")
 
@@ -295,9 +297,11 @@ class Rollout:
         """Have the machine prove who it is to whoever dials it."""
         if work.release is None or work.switched:
             work.seen = work.there.survey()
+        if work.known.serve is None:
+            raise MachineError("its release is damaged: nothing says how it serves")
         nonce = secrets.token_hex(16)
         try:
-            file = work.there.ask("offer", {"name": secrets.token_hex(32), "nonce": nonce})["file"]
+            file = work.there.ask(Offered, "offer", {"name": secrets.token_hex(32), "nonce": nonce}).file
             work.check = Hftp(file, nonce)
         except MachineError as error:
             work.notes.append(f"who answers is not proved, as no file can be put there: {error}")
@@ -307,15 +311,15 @@ class Rollout:
         if judgement.violations:
             self._refuse(work, judgement.problem)
             return
-        work.there.ask("withdraw")
+        work.there.ask(Done, "withdraw")
         if work.switched:
             try:
-                work.there.ask("confirm", {"keep": self._terms.keep})
+                work.there.ask(Done, "confirm", {"keep": self._terms.keep})
             except MachineError as error:
                 self._refuse(work, str(error))
                 return
         if work.release is not None and self._terms.delete and work.extra:
-            work.there.ask("delete", {"directory": work.release.directory, "names": work.extra})
+            work.there.ask(Done, "delete", {"directory": work.release.directory, "names": work.extra})
             work.done.append(f"{_counted(work.extra)} removed")
         if judgement.not_measured:
             first = "; ".join(judgement.not_measured[:2])
@@ -333,9 +337,10 @@ class Rollout:
         if not work.switched:
             work.end(State.VIOLATED, work.target, problem)
             return
-        answer = work.there.ask("revert", {"why": problem}, 90.0)
-        back = answer["back"]
-        work.end(State.WENT_BACK, back, _gone_back(problem, back, answer["back_problem"], never=False))
+        answer = work.there.ask(Reverted, "revert", {"why": problem}, 90.0)
+        work.end(
+            State.WENT_BACK, answer.back, _gone_back(problem, answer.back, answer.back_problem, never=False)
+        )
 
     # --- The end of it
 
@@ -346,13 +351,12 @@ class Rollout:
             work.machine = DeployedMachine(self._lab, work.host)
             self._machines.append(work.machine)
             if self._terms.check:
-                there = work.machine.survey()["current"]
-                work.end(
-                    State.WOULD_CHANGE if there else State.UNCHANGED, there, "remove it" if there else ""
-                )
+                current = work.machine.survey().current
+                state = State.WOULD_CHANGE if current else State.UNCHANGED
+                work.end(state, current, "remove it" if current else "")
                 return
             work.machine.lock(self._terms.who)
-            there = work.machine.ask("undeploy", timeout_s=60.0)["there"]
+            there = work.machine.ask(Removed, "undeploy", timeout_s=60.0).there
             work.end(State.REMOVED if there else State.UNCHANGED, "", "" if there else "nothing is deployed")
 
         works = [Work(host, None) for host in hosts]
@@ -378,8 +382,9 @@ def _gone_back(problem: str, back: str, back_problem: str, never: bool) -> str:
 
 
 def _served(work: Work) -> Served:
-    serve = work.seen["serve"]
-    return Served(work.host, tuple(serve["addresses"]), serve["port"], work.check)
+    serve = work.known.serve
+    assert serve is not None
+    return Served(work.host, serve.addresses, serve.port, work.check)
 
 
 def _counted(names: Sequence[str]) -> str:

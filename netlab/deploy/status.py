@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from netlab.agents import PARALLEL
 from netlab.backends.ssh import SshLab
+from netlab.deploy.answers import Survey
 from netlab.deploy.machine import DeployedMachine
 from netlab.deploy.release import short
 from netlab.errors import ExitCode, NetlabError
@@ -16,7 +16,7 @@ from netlab.model import endpoint
 
 _TITLES = ("MACHINE", "RELEASE", "UP", "HEALTH", "SERVES")
 
-Seen = dict[str, Any] | NetlabError
+Seen = Survey | NetlabError
 
 
 def survey(lab: SshLab, hosts: Sequence[str], progress: Progress) -> dict[str, Seen]:
@@ -52,7 +52,7 @@ def told(answers: Mapping[str, Seen]) -> tuple[list[str], ExitCode]:
         "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    if any(answer["health"] for answer in answers.values() if isinstance(answer, dict)):
+    if any(answer.health for answer in answers.values() if isinstance(answer, Survey)):
         return lines, ExitCode.DISAGREES
     lost = any(isinstance(answer, NetlabError) for answer in answers.values())
     return lines, ExitCode.NOT_MEASURED if lost else ExitCode.OK
@@ -61,14 +61,14 @@ def told(answers: Mapping[str, Seen]) -> tuple[list[str], ExitCode]:
 def _row(host: str, answer: Seen) -> tuple[str, ...]:
     if isinstance(answer, NetlabError):
         return host, "-", "-", f"not reached: {answer}", "-"
-    serve = answer["serve"]
-    up = _duration(answer["now"] - answer["since"]) if answer["running"] and answer["since"] else "-"
-    confirmed = "" if answer["current"] in answer["good"] or not answer["current"] else " (not confirmed)"
-    restarts = f", {answer['restarts']} restarts" if answer["restarts"] else ""
-    health = (answer["health"] or "healthy") + confirmed + restarts
-    places = ", ".join(endpoint(address, serve["port"]) for address in serve["addresses"]) if serve else "-"
-    where = f"{places} {serve['directory']} ({answer['method']})" if serve else "-"
-    return host, short(answer["current"]) or "-", up, health, where
+    serve = answer.serve
+    up = _duration(answer.now - answer.since) if answer.running and answer.since else "-"
+    confirmed = "" if answer.current in answer.good or not answer.current else " (not confirmed)"
+    restarts = f", {answer.restarts} restarts" if answer.restarts else ""
+    health = (answer.health or "healthy") + confirmed + restarts
+    places = ", ".join(endpoint(address, serve.port) for address in serve.addresses) if serve else "-"
+    where = f"{places} {serve.directory} ({answer.method})" if serve else "-"
+    return host, short(answer.current) or "-", up, health, where
 
 
 def _duration(seconds: float) -> str:

@@ -264,3 +264,47 @@ def test_no_secret_is_ever_shown(lab: Room, tmp_path: Path) -> None:
     assert private not in done.out + done.err + lab.run(
         "lab01", "sh", "-c", f"grep -rl {private[:40]} . || true"
     )
+
+
+# Is the agent, and says of a deployment what it is told to.
+_EVIL = """#!{python}
+import json, sys
+given = sys.stdin.buffer
+source = given.read(int(given.readline()))
+if b"netlab.deploy.there" not in source:
+    exec(compile(source, "agent", "exec"), {{"__name__": "__main__"}})
+for line in given:
+    request = json.loads(line)
+    said = {{"ok": {{"current": "\\033[31m", "text": "\\033[31mred", "cursor": ""}}}}
+    if request["op"] == "lock":
+        said = {{"error": "\\033[31mred"}}
+    print(json.dumps({{"id": request["id"], **said}}), flush=True)
+"""
+
+
+def test_what_a_machine_says_of_itself_is_checked_and_harms_no_terminal(lab: Room) -> None:
+    lab.inventory("reachable_from: [controller]", only=["lab01", "lab02"])
+    text = (lab.up.directory / "lab.yaml").read_text()
+    home = lab.run("lab01", "pwd").strip()
+    evil = _EVIL.format(python=lab.up.lab.python("lab01"))
+    lab.run("lab01", "sh", "-c", 'printf %s "$1" > evil && chmod +x evil', "sh", evil)
+    address = lab.up.machines["lab01"]
+    said = text.replace(f"{{address: {address}", f"{{python: {home}/evil, address: {address}")
+    (lab.up.directory / "evil.yaml").write_text(said)
+    for command, code in (
+        ("deploy", 1),
+        ("deploy --check", 1),
+        ("status", 3),
+        ("undeploy", 1),
+        ("logs lab01", 0),
+    ):
+        name, *more = command.split()
+        done = lab.netlab(name, *more, inventory="evil.yaml")
+        assert done.code == code, (command, done.out + done.err)
+        assert "Traceback" not in done.err, (command, done.err)
+        assert "\033" not in done.out + done.err, (command, done.out + done.err)
+        if name == "deploy":
+            assert re.match(r"(failed|not reached) ", lines_of(done)["lab01"]), done.out
+            assert re.match(r"(deployed|unchanged) ", lines_of(done)["lab02"]), done.out
+    assert "it answers otherwise than asked: survey." in lab.netlab("status", inventory="evil.yaml").out
+    lab.run("lab01", "rm", "evil")
