@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from netlab import travelling
 from netlab.errors import AgentError, LabError
+from netlab.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,7 +117,7 @@ class AgentSession:
         """Add the last line on standard error: the agent's, or of an interpreter that never came to it."""
         lines = self._channel.diagnostics().split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return f"{problem}: {last}" if last else problem
+        return f"{problem}: {printable(last)}" if last else problem
 
     def _end(self, problem: str) -> AgentError:
         self._over = problem

@@ -307,4 +307,10 @@ def test_what_a_machine_says_of_itself_is_checked_and_harms_no_terminal(lab: Roo
             assert re.match(r"(failed|not reached) ", lines_of(done)["lab01"]), done.out
             assert re.match(r"(deployed|unchanged) ", lines_of(done)["lab02"]), done.out
     assert "it answers otherwise than asked: survey." in lab.netlab("status", inventory="evil.yaml").out
+    rude = "#!/bin/sh\nprintf '\\033[31mred' >&2\n"
+    lab.run("lab01", "sh", "-c", 'printf %s "$1" > evil', "sh", rude)
+    done = lab.netlab("scan", "--port", "22", inventory="evil.yaml")
+    assert "lab01 is left out: " in done.err
+    assert "\\x1b[31mred" in done.err
+    assert "\033" not in done.out + done.err
     lab.run("lab01", "rm", "evil")

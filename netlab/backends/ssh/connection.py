@@ -16,6 +16,7 @@ from netlab.backends.ssh.secrets import Secrets
 from netlab.errors import LabError, NetlabError
 from netlab.inventory.model import Login, Machine
 from netlab.model import endpoint
+from netlab.printable import printable
 
 # How long a TCP connection, and then each step of the SSH handshake, may take.
 _CONNECT_S = 10.0
@@ -147,7 +148,7 @@ def _socket(login: Login, through: paramiko.Transport | None, where: str) -> soc
             "direct-tcpip", (login.address, login.port), ("127.0.0.1", 0), timeout=_CONNECT_S
         )
     except paramiko.ChannelException as error:
-        raise ConnectError(where, f"the jump host can't reach it: {error.text or error}") from None
+        raise ConnectError(where, f"the jump host can't reach it: {printable(error.text) or error}") from None
     except socket.gaierror as error:
         raise ConnectError(where, f"the name has no address: {error.strerror}") from None
     except TimeoutError:

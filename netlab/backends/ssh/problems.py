@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netlab.errors import LabError
+from netlab.printable import printable
 
 
 class ConnectError(LabError):
@@ -22,6 +23,6 @@ class ConnectError(LabError):
 
 
 def in_words(error: BaseException) -> str:
-    """Return a foreign error's own words in one line; its class, where it has none."""
+    """Return a foreign error's own words in one printable line; its class, where it has none."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()) or type(error).__name__
+    return printable(" ".join(text.split())) or type(error).__name__
