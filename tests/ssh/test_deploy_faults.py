@@ -6,6 +6,7 @@ import os
 import random
 import re
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.ssh.deploying import BASE, Room, lines_of, room, wait_until, zipapp_with
-from tests.ssh.fleet import keygen
+from tests.ssh.fleet import CONTROLLER, keygen
 
 MIB = 1 << 20
 
@@ -200,6 +201,39 @@ def test_an_sshd_that_stops_answering_during_the_upload_is_given_up(lab: Room) -
     assert re.match(r"lab05 +deployed", lines[1]), lines
     done = lab.netlab("deploy")
     assert done.code == 0, done.out + done.err
+
+
+_ASKS_LATER = """
+import sys
+from netlab.backends.ssh import Terms
+from netlab.backends.ssh.connection import Connections
+from netlab.errors import LabError
+from netlab.inventory import load_inventory
+
+connection = Connections(Terms()).to(load_inventory("lab.yaml").machine("lab01"))
+channel = connection.session()
+print("connected", flush=True)
+sys.stdin.readline()
+connection.session = lambda: channel  # which the server has opened, before it stops
+try:
+    connection.sftp()
+except LabError as error:
+    print(type(error).__name__, error, flush=True)
+"""
+
+
+def test_an_sshd_that_stops_answering_before_a_transfer_is_given_up(lab: Room) -> None:
+    argv = [sys.executable, "-c", _ASKS_LATER]
+    script = 'cd "$1" && export HOME="$1" && shift && exec "$@"'
+    asking = lab.up.lab.spawn(CONTROLLER, ["sh", "-c", script, "sh", str(lab.up.directory), *argv])
+    assert asking.readline(30) == b"connected\n"
+    assert lab.signal("lab01", signal.SIGSTOP, "sshd")
+    try:
+        asking.send(b"\n")
+        assert asking.readline(40).startswith(b"LabError lab01: no SFTP: ")
+    finally:
+        lab.signal("lab01", signal.SIGCONT, "sshd")
+        asking.close()
 
 
 def test_a_controller_that_is_killed_at_any_moment_leaves_whole_releases(lab: Room, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 import paramiko
 
 from netlab.backends.lines import Lines
-from netlab.backends.ssh.connection import Connection
+from netlab.backends.ssh.connection import Connection, in_time
 from netlab.errors import LabError
 
 _READ_BYTES = 1 << 16
@@ -36,7 +36,8 @@ class SshChannel:
         self._lines = Lines(self._name, self._read)
         self._errors = bytearray()
         try:
-            self._channel.exec_command(shlex.join(argv))
+            with in_time(self._channel):
+                self._channel.exec_command(shlex.join(argv))
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise LabError(f"{self._name}: no program can be started: {error}") from None
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import paramiko
@@ -21,8 +23,9 @@ from netlab.printable import printable
 # How long a TCP connection, and then each step of the SSH handshake, may take.
 _CONNECT_S = 10.0
 _HANDSHAKE_S = 15.0
-# Keeps routers on the way from forgetting the connection.
+# Keeps routers on the way from forgetting the connection, and is not acknowledged by a machine that is gone.
 _KEEPALIVE_S = 15
+_ACKNOWLEDGED_WITHIN_S = 45
 
 # The logins from here to a machine, the jump hosts first.
 _Way = tuple[Login, ...]
@@ -69,12 +72,25 @@ class Connection:
         Raises:
             LabError: the machine is gone, or offers none.
         """
+        channel = self.session()
         try:
-            client = paramiko.SFTPClient.from_transport(self._transport)
+            with in_time(channel):
+                channel.invoke_subsystem("sftp")
+                return paramiko.SFTPClient(channel)
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise LabError(f"{self.name}: no SFTP: {in_words(error)}") from None
-        assert client is not None
-        return client
+
+
+@contextmanager
+def in_time(channel: paramiko.Channel) -> Iterator[None]:
+    """Close a channel whose other end does not answer within the block: paramiko waits without an end."""
+    patience = threading.Timer(_HANDSHAKE_S, channel.close)
+    patience.daemon = True
+    patience.start()
+    try:
+        yield
+    finally:
+        patience.cancel()
 
 
 class Connections:
@@ -143,7 +159,10 @@ def _transport(login: Login, through: paramiko.Transport | None, terms: Terms) -
 def _socket(login: Login, through: paramiko.Transport | None, where: str) -> socket.socket | paramiko.Channel:
     try:
         if through is None:
-            return socket.create_connection((login.address, login.port), timeout=_CONNECT_S)
+            sock = socket.create_connection((login.address, login.port), timeout=_CONNECT_S)
+            # tcp(7): otherwise it is a quarter of an hour
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _ACKNOWLEDGED_WITHIN_S * 1000)
+            return sock
         return through.open_channel(
             "direct-tcpip", (login.address, login.port), ("127.0.0.1", 0), timeout=_CONNECT_S
         )
