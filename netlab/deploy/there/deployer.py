@@ -103,7 +103,6 @@ class Deployer:
 
     def lock(self, request: Json) -> Json:
         """Be the only one who changes this host, as long as this process lives."""
-        os.makedirs(self._store.base, mode=0o700, exist_ok=True)
         self._who = str(request["who"])
         self._lock = take_lock(self._store.path("lock"), self._who, float(request["wait_s"]))
         self._store.sweep()
@@ -332,9 +331,13 @@ class Deployer:
         self._service.disable()
         if Container.was_here(self._store):
             Container(self._store).sweep([])
-        remove_tree(self._store.base)
-        if os.path.exists(self._store.base):
-            raise ProblemError(f"{self._store.base} can't be removed altogether: see who owns what is in it")
+        # By another name: who waits for the lock makes the directory anew.
+        doomed = self._store.base + ".doomed"
+        remove_tree(doomed)
+        os.rename(self._store.base, doomed)
+        remove_tree(doomed)
+        if os.path.exists(doomed):
+            raise ProblemError(f"{doomed} can't be removed altogether: see who owns what is in it")
         return {"there": there}
 
     # --- proof that it is us

@@ -13,7 +13,7 @@ def take_lock(path: str, who: str, wait_s: float) -> int:
     """Take a lock, and say in its file who has it; wait a little for one who is about to end.
 
     Args:
-        path: of the lock's file.
+        path: of the lock's file; its directory is made.
         who: the person and machine, for others to see.
         wait_s: how long to wait.
 
@@ -27,6 +27,7 @@ def take_lock(path: str, who: str, wait_s: float) -> int:
     """
     deadline = time.monotonic() + wait_s
     while True:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)  # gone, if that was an undeploy
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from netlab.deploy.screen import line_of, summary_of
 from netlab.deploy.there.cron import reboot_line
 from netlab.deploy.there.datafiles import plain_name
 from netlab.deploy.there.files import file_system_of
+from netlab.deploy.there.lock import take_lock
+from netlab.deploy.there.problems import ProblemError
 from netlab.deploy.there.releases import Store
 from netlab.deploy.there.systemd import HARDENINGS, unit_text
 from netlab.errors import ExitCode, NetlabError
@@ -136,6 +139,25 @@ def test_files_that_hftp_cannot_serve_are_left_out(tmp_path: Path) -> None:
 def test_data_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(NetlabError, match="No such file"):
         read_data(tmp_path / "missing")
+
+
+def test_a_lock_that_is_waited_for_is_had_though_its_directory_goes_with_its_holder(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    held = take_lock(str(base / "lock"), "one", 0.0)
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(take_lock, str(base / "lock"), "two", 20.0)
+        base.rename(tmp_path / "doomed")
+        shutil.rmtree(tmp_path / "doomed")
+        os.close(held)
+        os.close(waiting.result())
+    assert (base / "lock").read_text().startswith("two, process ")
+
+
+def test_a_lock_that_is_held_says_by_whom(tmp_path: Path) -> None:
+    held = take_lock(str(tmp_path / "lock"), "ada@desk", 0.0)
+    with pytest.raises(ProblemError, match=r"another deployment is at work: ada@desk, process \d+, since "):
+        take_lock(str(tmp_path / "lock"), "two", 0.0)
+    os.close(held)
 
 
 def test_a_release_that_lacks_a_byte_is_not_whole(tmp_path: Path) -> None:
