@@ -21,7 +21,7 @@ from netlab.matrix import Matrix
 from netlab.measure import MARGIN_S, Progress, Question, measure, read, read_all_facts
 from netlab.model import Cell, Observation, Outcome, Topology, Verdict
 from netlab.predict import View
-from netlab.predict.binding import describe
+from netlab.predict.binding import describe_others
 from netlab.probes import ServiceStart, read_service_start, service_failure
 
 # What a service needs at most until it listens; a loaded laboratory machine starts Python in about a second.
@@ -213,7 +213,7 @@ def _with_service(cell: Cell, port: int, service: ServiceStart | AgentError, fac
     if service.listening and not (service.exit_code and refused):
         return cell
     if service.exit_code is None:
-        why = _not_listening(cell.bind.host, port, service, facts)
+        why = _not_listening(port, service, facts)
         return replace(cell, observation=replace(dialled, outcome=None, not_measured=why))
     errno = service_failure(service.output)
     ended = f"the service ended with exit code {service.exit_code}: {service.last_line}"
@@ -223,9 +223,7 @@ def _with_service(cell: Cell, port: int, service: ServiceStart | AgentError, fac
     return replace(cell, observation=bound)
 
 
-def _not_listening(host: str, port: int, service: ServiceStart, facts: Facts) -> str:
+def _not_listening(port: int, service: ServiceStart, facts: Facts) -> str:
     """Say that a service runs and does not listen on its port, and which ports are listened on there."""
-    there = ", ".join(map(describe, facts.listeners))
-    elsewhere = f" (on {host} there is {there}: is that its port?)" if there else ""
-    waited = f"within {SERVICE_TIMEOUT_S:.0f} s"
-    return f"the service did not listen on port {port} {waited}{elsewhere}; it said: {service.last_line}"
+    waited = f"within {SERVICE_TIMEOUT_S:.0f} s{describe_others(facts)}"
+    return f"the service did not listen on port {port} {waited}; it said: {service.last_line}"

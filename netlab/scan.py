@@ -15,12 +15,10 @@ from netlab.facts import Engine, Facts, Listener, Publication
 from netlab.measure import Progress, Question, measure, read_all_facts
 from netlab.model import Bind, Cell, IPAddress, Target, Topology
 from netlab.predict import View
+from netlab.predict.publishing import ENGINE_RESOLVER
 
 # Long enough for an answer from the same machine; what drops a packet drops the next one, too.
 PATIENCE_S = 2.0
-
-# The engine's resolver, which listens in every container (Docker documentation, "Container networking").
-_ENGINE_RESOLVER = ip_address("127.0.0.11")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ def _listeners(engine: Engine | None, host: str, facts: Facts) -> Iterator[Liste
     the container's; those of published ports are not.
     """
     if engine is None or host != engine.host:
-        yield from (listener for listener in facts.listeners if listener.address != _ENGINE_RESOLVER)
+        yield from (listener for listener in facts.listeners if listener.address != ENGINE_RESOLVER)
     else:
         published = {(publication.address, publication.port) for publication in engine.publications}
         published.update(engine.published_elsewhere)

@@ -42,33 +42,34 @@ def steps(page: str) -> Iterator[File | Command]:
                 yield Command(command, tuple(shown))
 
 
-def follow(page: str, folder: Path, run: Callable[[Command], str]) -> None:
+def follow(page: str, folder: Path, run: Callable[[Command], str], varies: str = "(?!)") -> None:
     """Do what a page says.
 
     Args:
         page: its name.
         folder: where files are saved, and commands typed.
         run: types a command, and returns what it printed.
+        varies: a pattern of what differs from machine to machine.
     """
     done = 0
     for step in steps(page):
         if isinstance(step, File):
             (folder / step.name).write_text(step.text, encoding="utf-8")
         else:
-            assert_shown(step, run(step))
+            assert_shown(step, run(step), varies)
             done += 1
     assert done, f"{page} has no command"
 
 
-def assert_shown(command: Command, printed: str) -> None:
+def assert_shown(command: Command, printed: str, varies: str) -> None:
     """What a command printed is what the page shows of it."""
     rest = r"(?:.*\n)*?"
-    lines = (rest if line == "..." else re.escape(steady(line)) + r"\n" for line in command.shown)
-    actual = "".join(f"{steady(line)}\n" for line in printed.splitlines())
+    lines = (rest if line == "..." else re.escape(steady(line, varies)) + r"\n" for line in command.shown)
+    actual = "".join(f"{steady(line, varies)}\n" for line in printed.splitlines())
     assert re.fullmatch("".join(lines), actual), f"{command.text}\n{printed}"
 
 
-def steady(line: str) -> str:
+def steady(line: str, varies: str) -> str:
     """Leave out of a line what differs from run to run: kernels, times, ports, releases; and widths."""
-    line = re.sub(r"Linux \S+:|[0-9.]+ m?s\b|\b[0-9a-f]{12}\b|:\d{5} ->", "", line)
+    line = re.sub(rf"Linux \S+:|[0-9.]+ m?s\b|\b[0-9a-f]{{12}}\b|:\d{{5}} ->|{varies}", "", line)
     return " ".join(line.split())

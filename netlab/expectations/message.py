@@ -65,7 +65,8 @@ def _how_to_close(cell: Cell) -> str:
         return "don't publish the port, or publish it on 127.0.0.1 only"
     if cell.vantage == "server" or cell.vantage == cell.bind.host:
         return "the server's own host reaches what it listens on: bind another address, or don't run it"
+    here, there = cell.vantage, cell.bind.host
     return (
-        f"bind 127.0.0.1 (then only {cell.bind.host} itself gets through) or an address that {cell.vantage} "
-        f"has no route to; or drop what {cell.vantage} sends in a packet filter on {cell.bind.host}"
+        f"bind 127.0.0.1 (then only {there} itself gets through) or an address that {here} has no route to; "
+        f"or put the two on different networks, or drop what {here} sends in a packet filter on {there}"
     )

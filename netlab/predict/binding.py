@@ -9,6 +9,7 @@ from ipaddress import IPv6Address, ip_address
 
 from netlab.facts import Facts, Listener
 from netlab.model import Bind, IPAddress, Outcome, Prediction, Step, Verdict, endpoint
+from netlab.predict.publishing import ENGINE_RESOLVER
 from netlab.predict.routing import LIMITED_BROADCAST, lookup
 
 
@@ -94,3 +95,9 @@ def describe(listener: Listener) -> str:
 def describe_all(facts: Facts, port: int) -> str:
     """Return all listening sockets of a port, or that there are none."""
     return ", ".join(describe(listener) for listener in facts.listeners if listener.port == port) or "nothing"
+
+
+def describe_others(facts: Facts) -> str:
+    """Return in parentheses which sockets a host has, for a port that none of them has; empty without any."""
+    there = ", ".join(describe(one) for one in facts.listeners if one.address != ENGINE_RESOLVER)
+    return f" (there is {there}: is that its port?)" if there else ""

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from netlab.facts import Resolution
 from netlab.model import Bind, IPAddress, Outcome, Prediction, Step, Target, Verdict
-from netlab.predict.binding import describe, describe_all
+from netlab.predict.binding import describe_all, describe_others
 from netlab.predict.path import View
 from netlab.predict.routing import interface_of
 
@@ -113,9 +113,8 @@ class Dialling(ABC):
             return f"{destination} is {reached} itself: dial {self.addresses()}"
         facts = self.view.facts[self.bind.host]
         if all(listener.port != self.dialled for listener in facts.listeners):
-            there = ", ".join(map(describe, facts.listeners))
-            elsewhere = f", or dial the port that it has: {there}" if there else ""
-            return f"start the service: nothing listens on port {self.dialled} of {self.bind.host}{elsewhere}"
+            there = describe_others(facts)
+            return f"start the service: nothing listens on port {self.dialled} of {self.bind.host}{there}"
         wildcard = "0.0.0.0" if destination.version == 4 else "::"
         advice = f"bind {wildcard} or {destination}"
         if self.bind.v6only and destination.version == 4:

@@ -14,6 +14,9 @@ from netlab.predict.arrival import Drop
 from netlab.predict.listeners import find_listener
 from netlab.predict.routing import lookup
 
+# The engine's resolver, which listens in every container (Docker documentation, "Container networking").
+ENGINE_RESOLVER = ip_address("127.0.0.11")
+
 # Somewhere beyond every lab: the route to it is the default route (RFC 5737, RFC 3849).
 _ELSEWHERE = {4: ip_address("203.0.113.1"), 6: ip_address("2001:db8:ffff:ffff::1")}
 

@@ -330,7 +330,7 @@ def test_a_failing_cell_says_who_expected_what_why_it_is_so_and_what_to_change()
         "   1 bind on two: 0.0.0.0: listening on 0.0.0.0:19500 [sockets]",
         "   2 listener on two: no socket for 198.18.1.12:19500 by eth0 [sockets]",
         "   3 answer on two: no listener: RST [RFC 9293, 3.10.7.1]",
-        "  to close it: bind 127.0.0.1 (then only two itself gets through) or an address that peer has no route to; or drop what peer sends in a packet filter on two",
+        "  to close it: bind 127.0.0.1 (then only two itself gets through) or an address that peer has no route to; or put the two on different networks, or drop what peer sends in a packet filter on two",
     ]
 
 

@@ -111,6 +111,13 @@ def test_what_another_host_answers_is_another_service() -> None:
             "dial an address of server (198.18.1.11, 2001:db8:1::11, 198.18.2.11)",
         ),
         (
+            LOOPBACK,
+            listener("0.0.0.0", 8080),
+            "198.18.1.11",
+            "start the service: nothing listens on port 19500 of server "
+            "(there is 0.0.0.0:8080: is that its port?)",
+        ),
+        (
             Bind("both", "server", "::", v6only=True),
             listener("::", v6only=True),
             "198.18.1.11",
