@@ -282,11 +282,16 @@ def test_a_machine_behind_jump_hosts_is_reached_through_them(own_lab: Fleet, way
 
 def test_a_jump_host_is_logged_in_to_once_for_all_that_is_behind_it(own_lab: Fleet) -> None:
     hosts = "".join(f"  {name}: {{address: {address!r}}}\n" for name, address in own_lab.machines.items())
-    own_lab.inventory.write_text(f"defaults: {{user: student, jump: router}}\nhosts:\n{hosts}")
+    text = f"defaults: {{user: student, jump: router}}\nhosts:\n{hosts}"
+    own_lab.inventory.write_text(text)
     before = own_lab.daemons["router"].diagnostics().count("Accepted publickey")
     done = own_lab.netlab("scan", "-i", "lab.yaml", "--port", "22", "--strict")
     assert done.code == 0, done.err + done.out
     assert own_lab.daemons["router"].diagnostics().count("Accepted publickey") == before + 1
+    (own_lab.directory / "off.yaml").write_text(f"{text}  off[1:4]: {{address: '198.18.1.[251:254]'}}\n")
+    done = own_lab.netlab("scan", "-i", "off.yaml", "--limit", "peer,off*", "--port", "22")
+    assert done.code == 0, done.err
+    assert [line.split(": ")[3] for line in done.err.splitlines()] == ["the jump host can't reach it"] * 4
 
 
 def test_key_files_that_are_of_no_use_are_said_only_where_no_other_key_lets_in(lab: Fleet) -> None:

@@ -157,20 +157,26 @@ def _transport(login: Login, through: paramiko.Transport | None, terms: Terms) -
 
 
 def _socket(login: Login, through: paramiko.Transport | None, where: str) -> socket.socket | paramiko.Channel:
+    if through is not None:
+        return _tunnel(login, through, where)
     try:
-        if through is None:
-            sock = socket.create_connection((login.address, login.port), timeout=_CONNECT_S)
-            # tcp(7): otherwise it is a quarter of an hour
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _ACKNOWLEDGED_WITHIN_S * 1000)
-            return sock
-        return through.open_channel(
-            "direct-tcpip", (login.address, login.port), ("127.0.0.1", 0), timeout=_CONNECT_S
-        )
-    except paramiko.ChannelException as error:
-        raise ConnectError(where, f"the jump host can't reach it: {printable(error.text) or error}") from None
+        sock = socket.create_connection((login.address, login.port), timeout=_CONNECT_S)
+        # tcp(7): otherwise it is a quarter of an hour
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _ACKNOWLEDGED_WITHIN_S * 1000)
     except socket.gaierror as error:
         raise ConnectError(where, f"the name has no address: {error.strerror}") from None
     except TimeoutError:
         raise ConnectError(where, f"no answer within {_CONNECT_S:.0f} s: is it up?") from None
-    except (OSError, paramiko.SSHException) as error:
+    except OSError as error:
         raise ConnectError(where, in_words(error)) from None
+    return sock
+
+
+def _tunnel(login: Login, through: paramiko.Transport, where: str) -> paramiko.Channel:
+    to = (login.address, login.port)
+    try:
+        return through.open_channel("direct-tcpip", to, ("127.0.0.1", 0), timeout=_CONNECT_S)
+    except (OSError, EOFError, paramiko.SSHException) as error:
+        # Of several that fail at once, paramiko gives the reason to one.
+        reason = error.text if isinstance(error, paramiko.ChannelException) else in_words(error)
+        raise ConnectError(where, f"the jump host can't reach it: {printable(reason)}") from None
