@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     Piece = Union[bytes, bytearray]
 
 _STATUS_LINE = re.compile(rb"(\d{1,3})(?: [^\r\n]*)?\r\n")
-# A server that lists without end would fill the memory. A directory of a million files is listed whole.
-_MAX_LISTED_NAMES = 4_000_000
+# A server that lists without end would fill the memory. A directory of a million files is listed whole,
+# however long their names; one of short names up to 3.5 million.
+_MAX_LISTING_BYTES = 320 * 1024 * 1024
+# What a name takes beside its bytes: a bytes object, later a str, and their places in lists.
+_NAME_COST_BYTES = 80
 
 # What is asked for at a time: a server that makes a slice as a whole, as some do, has to hold so much.
 BLOCK_BYTES = 1024 * 1024
@@ -389,6 +392,7 @@ class Client:
 
     def _lines(self, part: str) -> list[bytes]:
         names: list[bytes] = []
+        room = _MAX_LISTING_BYTES
         while True:
             name = self._line(part)
             if not name:
@@ -396,8 +400,9 @@ class Client:
             if len(name) > MAX_NAME_BYTES or not is_name(name):
                 raise NameRefusedError(name, self.server)
             names.append(name)
-            if len(names) > _MAX_LISTED_NAMES:
-                raise NotHFTPError(self.server, f"at most {_MAX_LISTED_NAMES} names", name)
+            room -= len(name) + _NAME_COST_BYTES
+            if room < 0:
+                raise NotHFTPError(self.server, f"the end of the {part} after {len(names)} names", name)
 
     def _line(self, part: str) -> bytes:
         line = self._wire.line(part)

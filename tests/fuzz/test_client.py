@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 _quick = settings(
-    max_examples=1000 if _SECONDS else 60,
+    max_examples=200 if _SECONDS else 60,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     database=None,

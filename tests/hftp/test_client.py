@@ -247,6 +247,22 @@ def test_a_listed_name_that_could_lead_elsewhere_is_refused(name: bytes) -> None
     assert "\x1b" not in str(caught.value)
 
 
+def test_a_listing_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some 300 MiB of memory; here, after less."""
+    monkeypatch.setattr("hftp.client._MAX_LISTING_BYTES", 1 << 20)
+
+    def list_on(sock: socket.socket) -> None:
+        with sock, contextlib.suppress(OSError):
+            while True:
+                sock.sendall(b"name\r\n" * 10_000)
+
+    with (
+        saying(b"0 OK\r\n", then=list_on) as client,
+        pytest.raises(hftp.NotHFTPError, match=r"the end of the listing after 12\d{3} names"),
+    ):
+        client.listing()
+
+
 def test_a_listing_that_ends_early_is_truncated() -> None:
     with saying(b"0 OK\r\na\r\nb\r\n") as client, pytest.raises(hftp.TruncatedError):
         client.listing()
