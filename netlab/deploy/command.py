@@ -83,6 +83,7 @@ def deploy(
     Exit code: 0 every machine serves as wanted; 1 one went back, failed or was not tried; 2 a wrong option or
     file; 3 one could not be reached, or not be tried from everywhere; 130 interrupted.
     """
+    _need_ssh()
     from netlab.deploy.data import read_data
     from netlab.deploy.rollout import Terms
 
@@ -128,6 +129,7 @@ def rollback(chosen: Chosen, serial: str, max_fail: str, to: str) -> ExitCode:
 
     Exit code: as of `netlab deploy`.
     """
+    _need_ssh()
     from netlab.deploy.rollout import Terms
 
     wanted = chosen.inventory()
@@ -151,6 +153,7 @@ def undeploy(chosen: Chosen, check: bool) -> ExitCode:
 
     Exit code: as of `netlab deploy`.
     """
+    _need_ssh()
     from netlab.deploy.rollout import Terms
 
     wanted = chosen.inventory()
@@ -169,6 +172,7 @@ def status(chosen: Chosen) -> ExitCode:
 
     Exit code: 0 all of them serve; 1 one does not; 3 one could not be reached.
     """
+    _need_ssh()
     from netlab.deploy.status import survey, told
 
     wanted = chosen.inventory()
@@ -202,6 +206,7 @@ def logs(host: str, chosen: Chosen, follow: bool, lines: int) -> ExitCode:
 
     Exit code: 0; 2 a wrong option or file; 3 the machine could not be reached, or has nothing to show.
     """
+    _need_ssh()
     from netlab.deploy.machine import DeployedMachine as There
     from netlab.yamlfile import did_you_mean
 
@@ -271,6 +276,17 @@ def _targets(inventory: Inventory, chosen: Chosen) -> tuple[str, ...]:
     if not targets:
         raise NetlabError(f"{inventory.source}: no machine is left that is to serve (serve: hosts)")
     return targets
+
+
+def _need_ssh() -> None:
+    """Import what machines are reached by, before anything that rests on it.
+
+    Raises:
+        BackendUnavailableError: a library is missing.
+    """
+    from netlab.backends import load_attribute
+
+    load_attribute("ssh", "netlab.backends.ssh:SshLab")
 
 
 def _lab(inventory: Inventory, hosts: Sequence[str], chosen: Chosen, progress: Progress) -> SshLab:

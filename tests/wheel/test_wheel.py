@@ -93,12 +93,23 @@ def test_the_lab_in_containers_is_in_the_wheel(installed: Installed) -> None:
 
 @pytest.mark.parametrize(
     ("command", "extra"),
-    [(["scan", "--compose", "shop"], "compose"), (["scan", "-i", "lab.yaml"], "ssh")],
+    [
+        (["scan", "--compose", "shop"], "compose"),
+        (["why", "web", "db:5432", "--compose", "shop"], "compose"),
+        (["scan", "-i", "lab.yaml"], "ssh"),
+        (["why", "lab01", "lab01:22", "-i", "lab.yaml"], "ssh"),
+        (["deploy", "-i", "lab.yaml"], "ssh"),
+        (["rollback"], "ssh"),
+        (["undeploy"], "ssh"),
+        (["status"], "ssh"),
+        (["logs", "lab01"], "ssh"),
+        (["run", "-i", "lab.yaml"], "ssh"),
+    ],
 )
 def test_what_an_extra_is_for_names_the_command_that_installs_it(
     installed: Installed, tmp_path: Path, command: list[str], extra: str
 ) -> None:
-    (tmp_path / "lab.yaml").write_text("hosts: {lab01: {address: 192.0.2.1}}\n")
+    (tmp_path / "lab.yaml").write_text("hosts: {lab01: {address: 192.0.2.1}}\nserve: {hosts: [lab01]}\n")
     ended = installed.run(tmp_path, "netlab", *command)
     assert ended.returncode == ExitCode.UNAVAILABLE, ended.stderr
     assert f"pip install 'hftp-netlab[{extra}]'" in ended.stderr

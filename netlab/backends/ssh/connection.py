@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -106,6 +106,8 @@ class Connections:
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self._made: dict[_Way, Future[paramiko.Transport]] = {}
+        self._begun: list[paramiko.Transport] = []
+        self._closed = False
         self._choosing = threading.Lock()
 
     def to(self, machine: Machine) -> Connection:
@@ -117,11 +119,16 @@ class Connections:
         return Connection(machine.name, self._transport((*machine.jumps, machine.login)))
 
     def close(self) -> None:
-        """End all of them, the farthest first. Safe to repeat."""
-        for made in sorted(self._made, key=len, reverse=True):
-            future = self._made[made]
-            if future.done() and future.exception() is None:
-                future.result().close()
+        """End all of them, also those in the middle of a handshake, the farthest first. Safe to repeat."""
+        self._closed = True
+        for transport in reversed(self._begun):
+            _end(transport)
+
+    def _begin(self, transport: paramiko.Transport) -> None:
+        """Note that a handshake begins; if all were ended meanwhile, so is this one: it fails at once."""
+        self._begun.append(transport)
+        if self._closed:
+            _end(transport)
 
     def _transport(self, way: _Way) -> paramiko.Transport:
         with self._choosing:
@@ -130,15 +137,21 @@ class Connections:
         if is_first:
             try:
                 through = self._transport(way[:-1]) if len(way) > 1 else None
-                made.set_result(_transport(way[-1], through, self._terms))
+                made.set_result(_transport(way[-1], through, self._terms, self._begin))
             except BaseException as error:
                 made.set_exception(error)
         return made.result()
 
 
-def _transport(login: Login, through: paramiko.Transport | None, terms: Terms) -> paramiko.Transport:
+def _transport(
+    login: Login,
+    through: paramiko.Transport | None,
+    terms: Terms,
+    begin: Callable[[paramiko.Transport], None],
+) -> paramiko.Transport:
     where = endpoint(login.address, login.port)
     transport = paramiko.Transport(_socket(login, through, where))
+    begin(transport)
     transport.banner_timeout = transport.auth_timeout = _HANDSHAKE_S
     options = transport.get_security_options()
     options.key_types = preferred_first(login, options.key_types)
@@ -154,6 +167,11 @@ def _transport(login: Login, through: paramiko.Transport | None, terms: Terms) -
         raise ConnectError(where, f"no SSH: {in_words(error)}") from None
     transport.set_keepalive(_KEEPALIVE_S)
     return transport
+
+
+def _end(transport: paramiko.Transport) -> None:
+    transport.close()
+    transport.sock.close()  # of one that has only begun, nothing else is closed
 
 
 def _socket(login: Login, through: paramiko.Transport | None, where: str) -> socket.socket | paramiko.Channel:

@@ -151,11 +151,14 @@ class SshLab:
 
         failures = dict(self.failures)
         with ThreadPoolExecutor(max_workers=PARALLEL, thread_name_prefix="netlab-ssh") as pool:
-            waiting = [pool.submit(attempt, machine) for machine in machines]
             try:
+                waiting = [pool.submit(attempt, machine) for machine in machines]
                 for done, future in enumerate(as_completed(waiting), start=1):
                     future.result()
                     self._count(done, len(machines))
+            except BaseException:
+                self._made.close()  # interrupted: nobody waits any longer for a machine that says nothing
+                raise
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
         self.failures = {m.name: failures[m.name] for m in self.inventory.machines if m.name in failures}
