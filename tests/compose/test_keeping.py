@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -65,6 +66,7 @@ class Kept:
             line = process.stderr.readline()
             assert line, self.said
             self.said += line
+        (self.lab,) = re.findall(r"netlab shell web --lab (\S+)", self.said)
 
     def netlab(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -72,7 +74,7 @@ class Kept:
         )
 
     def shell(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.netlab("shell", *words)
+        return self.netlab("shell", "--lab", self.lab, *words)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +129,9 @@ def test_a_container_without_a_shell_is_entered_beside_it(lab: Kept) -> None:
 def test_a_terminal_is_passed_on(lab: Kept, engine: Engine) -> None:
     pid, descriptor = pty.fork()
     if pid == 0:
-        os.execve(NETLAB[0], [*NETLAB, "shell", "web"], {**engine.environment, "TERM": "xterm"})
+        os.execve(
+            NETLAB[0], [*NETLAB, "shell", "--lab", lab.lab, "web"], {**engine.environment, "TERM": "xterm"}
+        )
     text = ""
     typed = iter(["tty; echo $WHERE\n", "exit 4\n"])
     while True:
