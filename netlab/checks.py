@@ -91,7 +91,18 @@ class Dns:
     answer: str = ""
 
 
-Check = Hftp | Tcp | Banner | SendExpect | Tls | Http | Dns
+@dataclass(frozen=True, slots=True)
+class AnyAnswer:
+    """It answers a datagram, whatever it says: as much as `Tcp` asks of a connection."""
+
+    kind: ClassVar = "any-answer"
+    send: bytes
+
+
+Check = Hftp | Tcp | Banner | SendExpect | Tls | Http | Dns | AnyAnswer
+
+# What works over each protocol: a datagram that nobody answers says nothing.
+OVER_UDP = (Dns.kind, SendExpect.kind)
 
 
 def for_run(check: Check, file: str, nonce: str) -> Check:

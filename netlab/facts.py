@@ -17,6 +17,7 @@ from ipaddress import (
 from typing import Literal
 
 from netlab.answers import read_answer
+from netlab.model import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A listening TCP socket (sock_diag(7)).
+    """A listening TCP socket, or a UDP one that takes datagrams from anybody (sock_diag(7)).
 
     Attributes:
         v6only: whether an IPv6 one refuses IPv4; False for an IPv4 socket.
@@ -102,6 +103,7 @@ class Facts:
         kernel: its release, such as `6.1.0-18-amd64`.
         names: for each name that was asked about, what it resolves to here.
         sysctls: the relevant ones, such as `net.ipv4.ip_forward` -> `0`.
+        datagram_sockets: the UDP sockets that are not connected, where they were asked for.
     """
 
     hostname: str
@@ -112,6 +114,11 @@ class Facts:
     listeners: tuple[Listener, ...] = ()
     names: dict[str, Resolution] = field(default_factory=dict)
     sysctls: dict[str, str] = field(default_factory=dict)
+    datagram_sockets: tuple[Listener, ...] = ()
+
+    def sockets(self, protocol: Protocol) -> tuple[Listener, ...]:
+        """Return the sockets that services of a protocol are reached at."""
+        return self.listeners if protocol is Protocol.TCP else self.datagram_sockets
 
 
 def read_facts(host: str, answer: object) -> Facts:
@@ -158,6 +165,7 @@ class Engine:
             only if told to (`ip6tables`, an experimental feature).
         internal: the names of the networks that have no way out.
         publications: every published TCP port.
+        publishes_udp: addresses and ports of its machine at which datagrams are led to a container.
         sharing: the containers that share its machine's network, and so have none of their own.
         published_elsewhere: addresses and ports that containers outside of the lab publish.
     """
@@ -169,6 +177,7 @@ class Engine:
     publications: tuple[Publication, ...] = ()
     sharing: tuple[str, ...] = ()
     published_elsewhere: tuple[tuple[IPv4Address | IPv6Address, int], ...] = ()
+    publishes_udp: tuple[tuple[IPv4Address | IPv6Address, int], ...] = ()
 
 
 def major_of(version: str) -> int:

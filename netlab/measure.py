@@ -5,7 +5,7 @@ Data goes one way; every prediction is made before the first probe leaves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
@@ -16,7 +16,7 @@ from netlab.checks import Check
 from netlab.errors import AgentError
 from netlab.experiments.plan import Dial
 from netlab.facts import Facts, read_facts
-from netlab.model import Cell, Observation
+from netlab.model import BY_TCP, Cell, Observation, Protocol, Transport
 from netlab.predict import View, predict
 from netlab.probes import Probe, ProbeResult, judge, probe_request, read_probe_results
 
@@ -35,17 +35,22 @@ class Question:
 
     Attributes:
         dial: who dials what, and whose service it should be.
-        port: the service's TCP port; the target may name another one, that leads there.
+        port: the service's port; the target may name another one, that leads there.
         check: how the service is recognised.
+        transport: how it is talked to.
     """
 
     dial: Dial
     port: int
     check: Check
+    transport: Transport = BY_TCP
 
 
 def read_all_facts(
-    agents: Agents, names: Mapping[str, Iterable[str]], progress: Progress
+    agents: Agents,
+    names: Mapping[str, Iterable[str]],
+    progress: Progress,
+    protocols: Collection[Protocol] = (Protocol.TCP,),
 ) -> dict[str, Facts]:
     """Read the facts of several hosts.
 
@@ -53,11 +58,16 @@ def read_all_facts(
         agents: of the lab.
         names: by host, the names and addresses that it will dial.
         progress: told how many hosts have answered.
+        protocols: those of the services in question; UDP sockets are read only for one of UDP.
 
     Raises:
         AgentError: a host's facts can't be read: without them nothing can be predicted.
     """
-    requests = {host: {"names": sorted(filter(_is_name, asked))} for host, asked in names.items()}
+    datagrams = Protocol.UDP in protocols
+    requests = {
+        host: {"names": sorted(filter(_is_name, asked)), "datagrams": datagrams}
+        for host, asked in names.items()
+    }
     answers = agents.call("facts", requests, MARGIN_S * 2, partial(progress, "reading facts"))
     return {host: read_facts(host, or_raise(answers[host])) for host in names}
 
@@ -76,11 +86,16 @@ def measure(
 
     Returns:
         A cell a question, in their order.
+
+    Raises:
+        NotPredictedError: nothing can be predicted of a dial, so nothing is dialled.
     """
-    predictions = [predict(view, q.dial.bind, q.port, q.dial.host, q.dial.target) for q in questions]
+    predictions = [
+        predict(view, q.dial.bind, q.port, q.dial.host, q.dial.target, q.transport) for q in questions
+    ]
     observations = _observe(agents, questions, patience_s, progress)
     return tuple(
-        Cell(q.dial.bind, q.dial.vantage, q.dial.target, prediction, observation)
+        Cell(q.dial.bind, q.dial.vantage, q.dial.target, prediction, observation, q.transport.protocol)
         for q, prediction, observation in zip(questions, predictions, observations, strict=True)
     )
 
@@ -91,20 +106,23 @@ def _observe(
     probes: dict[str, list[Probe]] = {q.dial.host: [] for q in questions}
     for number, q in enumerate(questions):
         target = q.dial.target
-        probes[q.dial.host].append(Probe(str(number), target.address, target.port or q.port, q.check))
+        port, protocol = target.port or q.port, q.transport.protocol
+        probes[q.dial.host].append(Probe(str(number), target.address, port, q.check, protocol))
     requests = {host: probe_request(asked, patience_s) for host, asked in probes.items()}
     # A name may have several addresses, each tried in turn.
     answers = agents.call("probe", requests, patience_s * 4 + MARGIN_S, partial(progress, "dialling"))
     results = {host: read(host, answer, read_probe_results) for host, answer in answers.items()}
-    return [_judged(results[q.dial.host], str(number)) for number, q in enumerate(questions)]
+    return [
+        _judged(results[q.dial.host], str(number), q.transport.protocol) for number, q in enumerate(questions)
+    ]
 
 
-def _judged(results: dict[str, ProbeResult] | AgentError, number: str) -> Observation:
+def _judged(results: dict[str, ProbeResult] | AgentError, number: str, protocol: Protocol) -> Observation:
     if isinstance(results, AgentError):
         return Observation(None, not_measured=str(results))
     if number not in results:
         return Observation(None, not_measured="the agent gave no result for this probe")
-    return judge(results[number])
+    return judge(results[number], protocol)
 
 
 def read(host: str, answer: Answer, reader: Callable[[str, object], _T]) -> _T | AgentError:

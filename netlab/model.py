@@ -110,6 +110,44 @@ class Topology:
 # --- What is asked of it ---------------------------------------------------------------------------------
 
 
+class Protocol(enum.StrEnum):
+    """What carries a service's messages."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+    def port(self, number: int) -> str:
+        """Return a port in words: `port 80`, `port 53/udp`."""
+        return f"port {number}" if self is Protocol.TCP else f"port {number}/{self}"
+
+
+class AnswersFrom(enum.StrEnum):
+    """Which source address a service on a wildcard gives to the datagrams that it answers with.
+
+    `routed`: it leaves that to the kernel, which takes the one that goes with the route (RFC 1122, 4.1.3.5;
+    RFC 6724, 5). `dialled`: the address at which it was asked (IP_PKTINFO, or a socket for each address).
+    """
+
+    ROUTED = "routed"
+    DIALLED = "dialled"
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """How a service is talked to.
+
+    Attributes:
+        protocol: what carries the messages.
+        answers_from: for datagrams only; no fact tells it.
+    """
+
+    protocol: Protocol = Protocol.TCP
+    answers_from: AnswersFrom = AnswersFrom.ROUTED
+
+
+BY_TCP = Transport()
+
+
 @dataclass(frozen=True, slots=True)
 class Bind:
     """How the service is told where to listen, on the host of its own.
@@ -138,7 +176,7 @@ class Target:
     Attributes:
         name: the column's title.
         address: the name or address that is given to the resolver.
-        port: the TCP port, where it is not the service's own: a published one.
+        port: the port, where it is not the service's own: a published one.
     """
 
     name: str
@@ -147,13 +185,19 @@ class Target:
 
 
 class Verdict(enum.StrEnum):
-    """What comes of a probe. `not-measured` is no verdict: the probe could not run."""
+    """What comes of a probe. `not-measured` is no verdict: the probe could not run.
+
+    A connection may be `accepted` or end in a `timeout`; a datagram may have `no-answer`, or one that comes
+    from elsewhere than where it was sent (`wrong-source`), so that a connected socket never gets it.
+    """
 
     OPEN = "open"
     WRONG_SERVICE = "wrong-service"
     ACCEPTED = "accepted"
+    WRONG_SOURCE = "wrong-source"
     REFUSED = "refused"
     TIMEOUT = "timeout"
+    NO_ANSWER = "no-answer"
     UNREACHABLE = "unreachable"
     UNRESOLVED = "unresolved"
     NOT_BOUND = "not-bound"
@@ -166,7 +210,8 @@ class Outcome:
     Attributes:
         verdict: the kind.
         detail: `unreachable` and `not-bound`: the errno's name (`ENETUNREACH`); `accepted`: `reset`, `closed`
-            or `silent`; otherwise empty.
+            or `silent`; `wrong-source`: the address that the answer comes from, or `port` where only that is
+            another one; otherwise empty.
     """
 
     verdict: Verdict
@@ -227,6 +272,13 @@ class Cell:
     target: Target
     prediction: Prediction
     observation: Observation
+    protocol: Protocol = Protocol.TCP
+
+    @property
+    def dialled(self) -> str:
+        """What is dialled, in words: `lan-ipv4 (198.18.1.12)`."""
+        by = " by UDP" if self.protocol is Protocol.UDP else ""
+        return f"{self.target.name} ({self.target.address}){by}"
 
     @property
     def measured(self) -> bool:

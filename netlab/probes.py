@@ -12,7 +12,7 @@ from pydantic import Field
 
 from netlab.answers import read_answer
 from netlab.checks import Check, request
-from netlab.model import Observation, Outcome, Verdict
+from netlab.model import Observation, Outcome, Protocol, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,6 +37,7 @@ class Probe:
     address: str
     port: int
     check: Check
+    protocol: Protocol = Protocol.TCP
 
 
 def probe_request(probes: Iterable[Probe], timeout_s: float) -> dict[str, object]:
@@ -51,7 +52,8 @@ def probe_request(probes: Iterable[Probe], timeout_s: float) -> dict[str, object
 
 def _probe_field(probe: Probe) -> dict[str, object]:
     check = request(probe.check, probe.address, probe.port)
-    return {"id": probe.id, "address": probe.address, "port": probe.port, "check": check}
+    where = {"address": probe.address, "port": probe.port, "protocol": probe.protocol.value}
+    return {"id": probe.id, **where, "check": check}
 
 
 # --- What came of it -------------------------------------------------------------------------------------
@@ -73,14 +75,29 @@ class Icmp:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """One attempt to connect, to one address.
+class Elsewhere:
+    """An answer that came from another address or port than was asked.
 
     Attributes:
+        source: that address and port.
+        text: what the check makes of it, in a line.
+    """
+
+    source: Annotated[Endpoint, Field(alias="from")]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to connect to an address, or to have an answer from it.
+
+    Attributes:
+        connected: whether it did; by datagrams, whether what was asked answered.
         errno: its name, `ECONNREFUSED`; None when it connected and stayed so.
         timed_out: whether it was the agent whose patience ended; the kernel's would have lasted longer.
         local: the address and port that the kernel chose for this end, if it came so far.
         peer: the other end's; None until connected.
+        elsewhere: the answer to a datagram, if one came, but not from what was asked.
     """
 
     address: IPv4Address | IPv6Address
@@ -92,6 +109,7 @@ class Attempt:
     icmp: Icmp | None = None
     local: Endpoint | None = None
     peer: Endpoint | None = None
+    elsewhere: Elsewhere | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,19 +175,23 @@ _UNREACHABLE = frozenset(
 )
 
 
-def judge(result: ProbeResult) -> Observation:
+def judge(result: ProbeResult, protocol: Protocol = Protocol.TCP) -> Observation:
     """Say what a probe's result means.
 
-    The first address that accepts decides; if none does, the last one that was tried, as in most programs.
+    The first address that answers decides; if none does, the last one that was tried, as in most programs.
+
+    Args:
+        result: what came of it.
+        protocol: by which it was dialled: silence means something else for a datagram.
     """
-    evidence = tuple(_evidence(result))
-    outcome = _outcome(result)
+    evidence = tuple(_evidence(result, protocol))
+    outcome = _outcome(result, protocol)
     if isinstance(outcome, str):
         return Observation(None, evidence, result.seconds, not_measured=outcome)
     return Observation(outcome, evidence, result.seconds)
 
 
-def _outcome(result: ProbeResult) -> Outcome | str:
+def _outcome(result: ProbeResult, protocol: Protocol) -> Outcome | str:
     """Return the outcome, or why there is none."""
     if result.resolve_error:
         return Outcome(Verdict.UNRESOLVED, result.resolve_error)
@@ -178,7 +200,9 @@ def _outcome(result: ProbeResult) -> Outcome | str:
     last = result.attempts[-1]
     if last.connected:
         return _answered(result.check)
-    return _failed(last)
+    if last.elsewhere is not None:
+        return Outcome(Verdict.WRONG_SOURCE, _other_part(last, last.elsewhere))
+    return _failed(last, protocol)
 
 
 def _answered(check: CheckResult | None) -> Outcome | str:
@@ -191,14 +215,28 @@ def _answered(check: CheckResult | None) -> Outcome | str:
     return Outcome(Verdict.ACCEPTED, check.result)
 
 
-def _failed(attempt: Attempt) -> Outcome | str:
+def _other_part(attempt: Attempt, elsewhere: Elsewhere) -> str:
+    """Return the address that an answer came from, or `port`, where only that is another one."""
+    asked = _bare(attempt.peer[0] if attempt.peer else attempt.address)
+    source = _bare(elsewhere.source[0])
+    return str(source) if source != asked else "port"
+
+
+def _bare(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return an address without its interface; an IPv4-mapped one is an IPv4 address."""
+    if isinstance(address, IPv6Address):
+        return address.ipv4_mapped or IPv6Address(int(address))
+    return address
+
+
+def _failed(attempt: Attempt, protocol: Protocol) -> Outcome | str:
     if attempt.errno == "ECONNREFUSED":
         return Outcome(Verdict.REFUSED)
     if attempt.errno == "ETIMEDOUT":
-        return Outcome(Verdict.TIMEOUT)
+        return Outcome(Verdict.TIMEOUT if protocol is Protocol.TCP else Verdict.NO_ANSWER)
     if attempt.errno in _UNREACHABLE:
         return Outcome(Verdict.UNREACHABLE, attempt.errno)
-    return f"connect to {attempt.address} failed with {attempt.errno}, which says nothing of the network"
+    return f"dialling {attempt.address} failed with {attempt.errno}, which says nothing of the network"
 
 
 # --- Evidence, for people --------------------------------------------------------------------------------
@@ -234,27 +272,31 @@ _ICMP6_TEXTS = {
 }
 
 
-def _evidence(result: ProbeResult) -> Iterator[str]:
+def _evidence(result: ProbeResult, protocol: Protocol) -> Iterator[str]:
     if result.resolve_error:
         yield f"getaddrinfo: {result.resolve_error} after {_milliseconds(result.seconds)}"
     if len(result.resolved) > 1:
         yield f"resolves to {', '.join(str(address) for address in result.resolved)}"
     for attempt in result.attempts:
         if attempt.connected:
-            yield _connected(attempt, result.check)
+            yield _connected(attempt, result.check, "connected" if protocol is Protocol.TCP else "answered")
         else:
-            yield from _not_connected(attempt)
+            yield from _not_connected(attempt, "connect" if protocol is Protocol.TCP else "ask")
 
 
-def _connected(attempt: Attempt, check: CheckResult | None) -> str:
-    ends = f"{_ends(attempt)} connected in {_milliseconds(attempt.seconds)}"
+def _connected(attempt: Attempt, check: CheckResult | None, verb: str) -> str:
+    ends = f"{_ends(attempt)} {verb} in {_milliseconds(attempt.seconds)}"
     return f"{ends}; {check.text}" if check and check.text else ends
 
 
-def _not_connected(attempt: Attempt) -> Iterator[str]:
+def _not_connected(attempt: Attempt, verb: str) -> Iterator[str]:
     after = f"after {_milliseconds(attempt.seconds)}"
+    if attempt.elsewhere:
+        source, said = _endpoint(attempt.elsewhere.source), attempt.elsewhere.text
+        yield f"{_ends(attempt)} was answered {after}, from {source}; {said}"
+        return
     why = "no answer" if attempt.timed_out else attempt.errno
-    yield f"connect {_endpoint((attempt.address, attempt.port))}: {why} {after}"
+    yield f"{verb} {_endpoint((attempt.address, attempt.port))}: {why} {after}"
     if attempt.icmp:
         yield _icmp_text(attempt.icmp, attempt.local)
 

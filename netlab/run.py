@@ -133,10 +133,10 @@ def _facts_of_running(
     """Read the facts once the services listen: those that came up with the lab may need a moment yet."""
     deadline = time.monotonic() + SERVICE_TIMEOUT_S
     while True:
-        facts = read_all_facts(agents, names, progress)
+        facts = read_all_facts(agents, names, progress, experiment.protocols)
         missing = isinstance(lab, ServingLab) and any(
-            all(listener.port != experiment.service_of(bind).port for listener in facts[bind.host].listeners)
-            for bind in experiment.binds
+            all(socket.port != service.port for socket in facts[host].sockets(service.transport.protocol))
+            for host, service in ((bind.host, experiment.service_of(bind)) for bind in experiment.binds)
         )
         if not missing or time.monotonic() > deadline:
             return facts
@@ -148,7 +148,7 @@ def _questions(experiment: Experiment, nonces: Mapping[str, str]) -> list[Questi
     for dial in experiment.dials():
         service = experiment.service_of(dial.bind)
         check = for_run(service.check, _NONCE_FILE, nonces[dial.bind.name])
-        questions.append(Question(dial, service.port, check))
+        questions.append(Question(dial, service.port, check, service.transport))
     return questions
 
 
@@ -181,6 +181,7 @@ def _start_services(
             "files": {**service.contents(bind, nonces[bind.name]), _NONCE_FILE: nonces[bind.name]},
             "tools": {name: base64.b64encode(content).decode() for name, content in program.tools.items()},
             "port": service.port,
+            "protocol": service.transport.protocol.value,
             "timeout_s": SERVICE_TIMEOUT_S,
         }
     patience_s = SERVICE_TIMEOUT_S + MARGIN_S
@@ -213,7 +214,7 @@ def _with_service(cell: Cell, port: int, service: ServiceStart | AgentError, fac
     if service.listening and not (service.exit_code and refused):
         return cell
     if service.exit_code is None:
-        why = _not_listening(port, service, facts)
+        why = _not_listening(cell.protocol.port(port), service, describe_others(facts, cell.protocol))
         return replace(cell, observation=replace(dialled, outcome=None, not_measured=why))
     errno = service_failure(service.output)
     ended = f"the service ended with exit code {service.exit_code}: {service.last_line}"
@@ -223,7 +224,7 @@ def _with_service(cell: Cell, port: int, service: ServiceStart | AgentError, fac
     return replace(cell, observation=bound)
 
 
-def _not_listening(port: int, service: ServiceStart, facts: Facts) -> str:
+def _not_listening(port: str, service: ServiceStart, others: str) -> str:
     """Say that a service runs and does not listen on its port, and which ports are listened on there."""
-    waited = f"within {SERVICE_TIMEOUT_S:.0f} s{describe_others(facts)}"
-    return f"the service did not listen on port {port} {waited}; it said: {service.last_line}"
+    waited = f"within {SERVICE_TIMEOUT_S:.0f} s{others}"
+    return f"the service did not listen on {port} {waited}; it said: {service.last_line}"

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from ipaddress import ip_address
 
 from netlab.agents import Agents
 from netlab.backends import Lab
-from netlab.checks import Tcp
+from netlab.checks import AnyAnswer, Check, Tcp
 from netlab.errors import LabError, NetlabError
 from netlab.experiments.plan import Dial
 from netlab.facts import Facts
 from netlab.measure import Progress, Question, measure, read_all_facts
-from netlab.model import Bind, Cell, Target
+from netlab.model import BY_TCP, Bind, Cell, Protocol, Target, Transport
 from netlab.predict import View
 from netlab.predict.publishing import publication_of
 from netlab.predict.routing import is_local
@@ -21,35 +22,69 @@ from netlab.predict.routing import is_local
 # Longer than the kernel needs to find that no neighbour answers.
 _PATIENCE_S = 5.0
 
+# What UDP services are asked by their ports, where nobody says what they should answer: for the name servers
+# of the root (RFC 1035, 4.1), the time (RFC 5905, 7.3: version 3, client). Others are sent an empty line.
+_DNS_QUESTION = bytes.fromhex("6e6c 0100 0001 0000 0000 0000 00 0002 0001")
+_QUESTIONS = {53: _DNS_QUESTION, 5353: _DNS_QUESTION, 123: b"\x1b" + bytes(47)}
+_LINE = b"\r\n"
 
-def why(lab: Lab, vantage: str, address: str, port: int, progress: Progress) -> Cell:
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What is dialled.
+
+    Attributes:
+        address: a host of the lab, or a name or an address as the vantage resolves it.
+        port: a published one leads to its container.
+        transport: how the service there is talked to.
+        check: how it is recognised; None: that it accepts, or answers at all, is enough.
+    """
+
+    address: str
+    port: int
+    transport: Transport = BY_TCP
+    check: Check | None = None
+
+    @property
+    def usual_check(self) -> Check:
+        """The check, or what is asked where none is said."""
+        if self.check is not None:
+            return self.check
+        if self.transport.protocol is Protocol.TCP:
+            return Tcp()
+        return AnyAnswer(_QUESTIONS.get(self.port, _LINE))
+
+
+def why(lab: Lab, vantage: str, to: Destination, progress: Progress) -> Cell:
     """Dial an address from a host, and say why it comes out as it does.
 
     Args:
         lab: attached to when it is entered; nothing in it is changed.
         vantage: the host that dials.
-        address: a host of the lab, or a name or an address as the vantage resolves it.
-        port: the TCP port; a published one leads to its container.
+        to: what it dials.
         progress: told of each phase.
 
     Raises:
         NetlabError: there is no such host, or nobody in the lab has the address.
         LabError: one of the two is a machine that can't be used.
     """
+    address, port, protocol = to.address, to.port, to.transport.protocol
     with lab, Agents(lab) as agents:
         for name in (vantage, address):
             _check_usable(lab, name)
         if vantage not in lab.hosts:
             raise NetlabError(f"no host is called {vantage!r}: there is {', '.join(lab.hosts)}")
         dialled = address_to_dial(lab, vantage, address) if address in lab.hosts else address
-        facts = read_all_facts(agents, {host: {dialled} for host in lab.hosts}, progress)
-        owner, inside = _service(lab, facts, vantage, address, dialled, port)
-        sockets = [listener for listener in facts[owner].listeners if listener.port == inside]
+        names = {host: {dialled} for host in lab.hosts}
+        facts = read_all_facts(agents, names, progress, (protocol,))
+        owner, inside = _service(lab, facts, vantage, to, dialled)
+        sockets = [socket for socket in facts[owner].sockets(protocol) if socket.port == inside]
         listening = str(sockets[0].address) if sockets else "0.0.0.0"
         bind = Bind(f"{owner}:{inside}", owner, listening)
         target = Target(f"{address}:{port}", dialled, port)
         view = View(facts, lab.topology, lab.engine, lab.complete)
-        question = Question(Dial(bind, vantage, vantage, target), inside, Tcp())
+        dial = Dial(bind, vantage, vantage, target)
+        question = Question(dial, inside, to.usual_check, to.transport)
         (cell,) = measure(agents, view, [question], _PATIENCE_S, progress)
     return cell
 
@@ -76,16 +111,17 @@ def _check_usable(lab: Lab, name: str) -> None:
 
 
 def _service(
-    lab: Lab, facts: dict[str, Facts], vantage: str, address: str, dialled: str, port: int
+    lab: Lab, facts: dict[str, Facts], vantage: str, to: Destination, dialled: str
 ) -> tuple[str, int]:
     """Return whose service is meant, and its port there."""
-    owner = address if address in lab.hosts else _owner(facts, vantage, dialled)
-    if lab.engine is not None and owner == lab.engine.host:
+    owner = to.address if to.address in lab.hosts else _owner(facts, vantage, dialled)
+    by_tcp = to.transport.protocol is Protocol.TCP
+    if lab.engine is not None and owner == lab.engine.host and by_tcp:
         with suppress(ValueError):
-            publication = publication_of(lab.engine, ip_address(dialled), port)
+            publication = publication_of(lab.engine, ip_address(dialled), to.port)
             if publication is not None:
                 return publication.host, publication.inside
-    return owner, port
+    return owner, to.port
 
 
 def _owner(facts: dict[str, Facts], vantage: str, dialled: str) -> str:

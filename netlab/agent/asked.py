@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 
+PROTOCOLS = "tcp or udp"
+
+
 class RequestError(Exception):
     """A request can't be followed: which field, and what is allowed in it."""
 
@@ -69,6 +72,11 @@ def is_argv(value: Any) -> bool:
 def is_port(value: Any) -> bool:
     """Whether it is a port."""
     return type(value) is int and 0 < value < 65536
+
+
+def is_protocol(value: Any) -> bool:
+    """Whether it is a protocol that carries a service's messages."""
+    return value in ("tcp", "udp")
 
 
 def is_seconds(value: Any) -> bool:

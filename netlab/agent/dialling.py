@@ -8,12 +8,13 @@ import socket
 import time
 
 from netlab.agent import checks
-from netlab.agent.asked import is_port, is_text, required
+from netlab.agent.asked import PROTOCOLS, is_port, is_protocol, is_text, required
 from netlab.agent.errorqueue import ERROR_QUEUES, errno_name, icmp_error
 from netlab.agent.names import ResolutionError, address_text, resolve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, TypeVar
 
     from netlab.agent.shapes import Endpoint, Json, SocketAddress
@@ -34,34 +35,54 @@ def validate(probe: Json) -> None:
     required(probe, "id", is_text, "a text")
     required(probe, "address", is_text, "a name or an address")
     required(probe, "port", is_port, "a port, 1 to 65535")
-    checks.validate(required(probe, "check", lambda value: isinstance(value, dict), "an object"))
+    protocol = required(probe, "protocol", is_protocol, PROTOCOLS)
+    checks.validate(required(probe, "check", lambda value: isinstance(value, dict), "an object"), protocol)
 
 
 def dial(probe: Json, timeout_s: float) -> Json:
-    """Resolve, connect to one address after the other until one answers, and check what answers.
+    """Resolve, dial one address after the other until one answers, and check what answers.
 
     Args:
-        probe: `id`, `address`, `port`, `check`.
+        probe: `id`, `address`, `port`, `protocol`, `check`.
         timeout_s: bounds each attempt to connect, and the check; the resolver has timeouts of its own.
     """
     started = time.monotonic()
     result: Json = {"id": probe["id"], "resolved": [], "resolve_error": None, "attempts": [], "check": None}
+    try_address = way_of(probe["protocol"])
     try:
         found = resolve(probe["address"], probe["port"])
     except ResolutionError as error:
         found, result["resolve_error"] = [], str(error)
     result["resolved"] = [address_text(address) for _, address in found]
     for family, address in found:
-        sock, attempt = connect(family, address, timeout_s)
+        result["check"], attempt = try_address(family, address, probe["check"], timeout_s)
         result["attempts"].append(attempt)
-        if sock is not None:
-            with sock:
-                result["check"] = (
-                    checks.check(sock, probe["check"], timeout_s) if not attempt["errno"] else RESET_AT_ONCE
-                )
+        if result["check"] is not None:
             break
     result["seconds"] = elapsed(started)
     return result
+
+
+def way_of(protocol: str) -> Callable[[int, SocketAddress, Json, float], tuple[Json | None, Json]]:
+    """Return what tries an address; how to ask with datagrams is imported when somebody does."""
+    if protocol == "tcp":
+        return connect_and_check
+    from netlab.agent.asking import ask
+
+    return ask
+
+
+def connect_and_check(
+    family: int, address: SocketAddress, wanted: Json, timeout_s: float
+) -> tuple[Json | None, Json]:
+    """Connect to one address; return what the check found, if it connected, and what happened."""
+    sock, attempt = connect(family, address, timeout_s)
+    if sock is None:
+        return None, attempt
+    with sock:
+        if attempt["errno"]:
+            return RESET_AT_ONCE, attempt
+        return checks.check(sock, wanted, timeout_s), attempt
 
 
 def elapsed(started: float) -> float:
@@ -69,11 +90,16 @@ def elapsed(started: float) -> float:
     return round(time.monotonic() - started, 6)
 
 
+def attempt_at(address: SocketAddress) -> Json:
+    """Return what is known of an attempt before it is made."""
+    where = {"address": address_text(address), "port": address[1]}
+    return {**where, "timed_out": False, "icmp": None, "local": None, "peer": None}
+
+
 def connect(family: int, address: SocketAddress, timeout_s: float) -> tuple[socket.socket | None, Json]:
     """Try to connect; return the socket, if it did, and what happened."""
     started = time.monotonic()
-    attempt: Json = {"address": address_text(address), "port": address[1], "timed_out": False}
-    attempt.update({"icmp": None, "local": None, "peer": None})
+    attempt = attempt_at(address)
     sock = None
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)

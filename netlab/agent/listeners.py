@@ -1,4 +1,4 @@
-"""Facts: listening sockets."""
+"""Facts: the sockets at which a host is reached."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 SOCK_DIAG_BY_FAMILY = 20  # linux/sock_diag.h
-TCP_LISTEN = 10  # include/net/tcp_states.h
+TCP_CLOSE, TCP_LISTEN = 7, 10  # include/net/tcp_states.h
+# A UDP socket that is not connected is in the state TCP_CLOSE.
+WAITING = {"tcp": (socket.IPPROTO_TCP, 1 << TCP_LISTEN), "udp": (socket.IPPROTO_UDP, 1 << TCP_CLOSE)}
 # inet_diag_req_v2: family, protocol, extensions, states, then what socket is meant: an inet_diag_sockid
 DIAG_REQUEST = struct.Struct("=BBBxI")
 # inet_diag_sockid: source and destination port, source and destination address; interface, cookie
@@ -30,28 +32,28 @@ DIAG_MESSAGE, DIAG_MESSAGE_REST = struct.Struct("!BBBBHH16s16s"), struct.Struct(
 INET_DIAG_SKV6ONLY = 11  # linux/inet_diag.h
 
 
-def read_listeners(devices: dict[int, str]) -> list[Json]:
-    """Read the listening TCP sockets of this network namespace."""
-    return [listener(body, devices) for body in dump_listeners()]
+def read_listeners(devices: dict[int, str], protocol: str = "tcp") -> list[Json]:
+    """Read the listening TCP sockets of this network namespace, or the UDP ones that are not connected."""
+    return [listener(body, devices) for body in dump_listeners(protocol)]
 
 
-def dump_listeners(port: int = 0) -> list[bytes]:
-    """Ask for the listening TCP sockets, all or those on one port (sock_diag(7); linux/inet_diag.h).
+def dump_listeners(protocol: str, port: int = 0) -> list[bytes]:
+    """Ask for the sockets at which a service is reached, all or those on one port (sock_diag(7)).
 
     Raises:
-        OSError: ENOENT: the kernel lacks the module tcp_diag.
+        OSError: ENOENT: the kernel lacks the module tcp_diag, or udp_diag.
     """
+    number, states = WAITING[protocol]
     sockets = []
     for family in IP_FAMILIES:
         wanted = DIAG_PORTS.pack(port, 0, b"", b"") + DIAG_SOCKET.pack(0, 0, 0)
-        request = DIAG_REQUEST.pack(family, socket.IPPROTO_TCP, 0, 1 << TCP_LISTEN) + wanted
+        request = DIAG_REQUEST.pack(family, number, 0, states) + wanted
         try:
             sockets += dump(NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, request)
         except OSError as error:
             if error.errno == errno.ENOENT:
-                raise OSError(
-                    errno.ENOENT, "this kernel can't list sockets: it lacks the module tcp_diag"
-                ) from None
+                lacks = f"this kernel can't list sockets: it lacks the module {protocol}_diag"
+                raise OSError(errno.ENOENT, lacks) from None
             raise
     return sockets
 
@@ -69,7 +71,7 @@ def listener(body: bytes, devices: dict[int, str]) -> Json:
     }
 
 
-def inodes_listening(port: int) -> frozenset[int]:
+def inodes_listening(port: int, protocol: str) -> frozenset[int]:
     """Return what tells one listening socket from another, even with the same address: their inodes."""
-    inodes = (DIAG_MESSAGE_REST.unpack_from(body, DIAG_MESSAGE.size)[7] for body in dump_listeners(port))
-    return frozenset(inodes)
+    sockets = dump_listeners(protocol, port)
+    return frozenset(DIAG_MESSAGE_REST.unpack_from(body, DIAG_MESSAGE.size)[7] for body in sockets)

@@ -8,11 +8,14 @@ import signal
 import sys
 
 from netlab.agent.asked import (
+    PROTOCOLS,
     RequestError,
     is_argv,
+    is_bool,
     is_files,
     is_objects,
     is_port,
+    is_protocol,
     is_seconds,
     is_text,
     is_texts,
@@ -87,6 +90,8 @@ class Agent:
     def facts(self, request: Json) -> Json:
         """Read what decides who reaches what: the form is `netlab.facts.Facts`."""
         names = required(request, "names", is_texts, "a list of names")
+        request.setdefault("datagrams", False)
+        datagrams = required(request, "datagrams", is_bool, "true or false")
         system = os.uname()
         wait_settled()
         interfaces = read_interfaces()
@@ -100,6 +105,7 @@ class Agent:
             "listeners": read_listeners(devices),
             "names": dict(zip(names, concurrently(resolution, names))),
             "sysctls": read_sysctls(list(devices.values())),
+            "datagram_sockets": read_listeners(devices, "udp") if datagrams else [],
         }
 
     def serve(self, request: Json) -> Json:
@@ -112,11 +118,13 @@ class Agent:
         request.setdefault("tools", {})
         tools = required(request, "tools", is_tools, "an object from file names to base64")
         port = required(request, "port", is_port, "a port, 1 to 65535")
+        request.setdefault("protocol", "tcp")
+        protocol = required(request, "protocol", is_protocol, PROTOCOLS)
         timeout_s = required(request, "timeout_s", is_seconds, "seconds, up to 3600")
         self.close()
-        before = inodes_listening(port)
+        before = inodes_listening(port, protocol)
         self._service = Service(argv, files, tools)
-        self._listening = wait_listening(self._service, port, before, timeout_s)
+        self._listening = wait_listening(self._service, port, protocol, before, timeout_s)
         return self.served(request)
 
     def served(self, request: Json) -> Json:
@@ -134,6 +142,7 @@ class Agent:
         probes = required(request, "probes", is_objects, "a list of objects")
         timeout_s = required(request, "timeout_s", is_seconds, "seconds, up to 3600")
         for probe in probes:
+            probe.setdefault("protocol", "tcp")
             validate(probe)
         return {"results": concurrently(lambda probe: dial(probe, timeout_s), probes)}
 

@@ -104,7 +104,9 @@ def filled(item: str, places: dict[str, str]) -> str:
     return item
 
 
-def wait_listening(service: Service, port: int, before: frozenset[int], timeout_s: float) -> bool:
+def wait_listening(
+    service: Service, port: int, protocol: str, before: frozenset[int], timeout_s: float
+) -> bool:
     """Wait until the service listens on a port where those `before` did already, or has ended; return which.
 
     It listens when two looks in a row show the same new sockets: it may open several, one after the other.
@@ -115,7 +117,7 @@ def wait_listening(service: Service, port: int, before: frozenset[int], timeout_
     seen: frozenset[int] = frozenset()
     while True:
         ended = service.exit_code() is not None
-        new = inodes_listening(port) - before
+        new = inodes_listening(port, protocol) - before
         waited_s = time.monotonic() - started
         if ended or waited_s > timeout_s:
             return bool(new)

@@ -28,8 +28,9 @@ from netlab.experiments.plan import (
 )
 from netlab.experiments.schema import BindSection, check_known
 from netlab.experiments.topology import describe
+from netlab.experiments.transporting import check_works, transport_of
 from netlab.facts import Engine
-from netlab.model import Bind, Topology
+from netlab.model import Bind, Protocol, Topology
 from netlab.textfile import read_text
 from netlab.yamlfile import YamlFile, parse
 
@@ -131,6 +132,14 @@ class CheckFile:
         """Return what is expected of a dial; None where no rule is about it."""
         return expectation_of(self.rules, dial, Surroundings(topology, self.groups))
 
+    def services(self) -> dict[str, Service]:
+        """Return the service of each bind, by the bind's name.
+
+        Raises:
+            FileError: nobody could recognise one.
+        """
+        return {name: self._service(name) for name in self.said.binds}
+
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """What is expected, the general rules first."""
@@ -155,7 +164,7 @@ class CheckFile:
         expansion = Expansion(self.file, self.described)
         servers = {}
         for name, section in self.said.binds.items():
-            bind, service = self._bind(expansion, name, section), self._service(name, section)
+            bind, service = self._bind(expansion, name, section), self._service(name)
             argv = tuple(service.argv(bind, "python3", ("hftp",)))
             servers[bind.host] = ImageServer(image, argv, service.contents(bind, ""))
         return servers
@@ -174,7 +183,7 @@ class CheckFile:
             raise LabError(
                 f"{self.name}: none of the machines that serve can be used: {', '.join(sorted(gone))}"
             )
-        own = {name: self._service(name, section) for name, section in self.said.binds.items()}
+        own = self.services()
         if self.said.service.image is not None:  # the engine starts them
             own = {name: replace(service, command=()) for name, service in own.items()}
         return Experiment(
@@ -203,16 +212,21 @@ class CheckFile:
             v6only=tuple(said.options.v6only),
             device=tuple(said.options.device),
             files=said.files,
+            transport=transport_of(said, self.file, ("service",)),
         )
 
-    def _service(self, name: str, bind: CheckedBindSection) -> Service:
+    def _service(self, name: str) -> Service:
         """Return the service of a bind: the file's, but for what the bind says of its own."""
-        service = self._usual_service()
-        own = check_of(bind.check, self.file, ("binds", name, "check"), self.folder) if bind.check else None
+        bind, service, here = self.said.binds[name], self._usual_service(), ("binds", name)
+        own = check_of(bind.check, self.file, (*here, "check"), self.folder) if bind.check else None
+        transport = transport_of(bind, self.file, here, self.said.service)
+        said = (*here, "check") if own else (*here, "protocol") if bind.protocol else ("service", "check")
+        check_works((own or service.check).kind, transport.protocol, self.file, said)
         return replace(
             service,
             port=bind.port or service.port,
             check=own or service.check,
+            transport=transport,
             command=service.command if bind.command is None else tuple(bind.command),
         )
 
@@ -226,7 +240,12 @@ class CheckFile:
     ) -> tuple[Vantage, ...]:
         ports: dict[str, list[int]] = {bind.host: [] for bind in binds}
         for bind in binds:
-            ports[bind.host].append(own[bind.name].port)
+            if (
+                own[bind.name].transport.protocol is Protocol.TCP
+            ):  # only such ports are followed when published
+                ports[bind.host].append(own[bind.name].port)
+        datagrams = any(service.transport.protocol is Protocol.UDP for service in own.values())
+        by = Protocol.UDP if datagrams else Protocol.TCP
         by_name, dialling = not isinstance(self.lab, InventoryLab), self._dialling(topology, engine)
         everybody = usual_vantages(topology, dialling, ports, engine, by_name=by_name)
         usual = {vantage.name: vantage for vantage in everybody}
@@ -238,7 +257,7 @@ class CheckFile:
                 continue
             check_known(self.file, ("vantages", name), "vantage", name, {SERVER, *dialling})
             if columns is not None:
-                vantages.append(expansion.vantage(name, columns, binds))
+                vantages.append(expansion.vantage(name, columns, binds, by))
             elif name in usual:
                 vantages.append(usual[name])
             else:
@@ -301,6 +320,7 @@ def read(name: str, text: str, folder: Path) -> CheckFile:
     groups = _groups_of(lab) | {name: tuple(members) for name, members in said.groups.items()}
     check_file = CheckFile(file, said, lab, groups, folder=folder)
     _check_startable(check_file)
+    check_file.services()
     if check_file.topology is not None:
         check_file.on(check_file.topology)  # what is wrong with it shows before anything is brought up
     return check_file

@@ -8,7 +8,7 @@ from netlab.expectations.results import Result, State
 from netlab.model import Cell, Verdict
 from netlab.report.suspicion import remedy, suspicion
 
-_CONNECTED = {Verdict.OPEN, Verdict.WRONG_SERVICE, Verdict.ACCEPTED}
+_TAKEN = {Verdict.OPEN, Verdict.WRONG_SERVICE, Verdict.ACCEPTED, Verdict.WRONG_SOURCE}
 
 
 def heading(result: Result) -> str:
@@ -16,8 +16,7 @@ def heading(result: Result) -> str:
     cell, wants = result.cell, result.expectation
     said = f"expected {wants.text}" if wants else f"predicted {cell.prediction.outcome}"
     seen = cell.observation.outcome if cell.measured else "not measured"
-    dialled = f"{cell.target.name} ({cell.target.address})"
-    return f"{cell.bind.name}: {cell.vantage} dials {dialled}: {said}, observed {seen}"
+    return f"{cell.bind.name}: {cell.vantage} dials {cell.dialled}: {said}, observed {seen}"
 
 
 def message(result: Result) -> str:
@@ -50,7 +49,7 @@ def _remedy(result: Result) -> Iterator[str]:
     if wants is None or wants.wants_open:
         if how := remedy(cell):
             yield f"to open it: {how}"
-    elif verdict in _CONNECTED:
+    elif verdict in _TAKEN:
         yield f"to close it: {_how_to_close(cell)}"
     elif verdict is Verdict.NOT_BOUND:
         yield f"nothing is denied by a server that can't listen: {remedy(cell)}"

@@ -20,11 +20,13 @@ ALLOW, DENY = "allow", "deny"
 WANTED = re.compile(rf"({'|'.join([ALLOW, DENY, *Verdict])})( \([A-Za-z0-9.:_-]+\))?")
 
 # The service was there, and the dial did not get to it. A port that something else answers on is not denied,
-# and of a service that could not listen nothing is known.
+# nor is one that takes a datagram and answers from elsewhere; and of a service that could not listen nothing
+# is known.
 _DENIED = frozenset(Verdict) - {
     Verdict.OPEN,
     Verdict.ACCEPTED,
     Verdict.WRONG_SERVICE,
+    Verdict.WRONG_SOURCE,
     Verdict.NOT_BOUND,
 }
 

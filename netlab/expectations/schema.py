@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from netlab.expectations.rules import WANTED
 from netlab.experiments.checking import CheckSection, NothingSection
 from netlab.experiments.schema import Label, OptionsSection, Port, VantageSection
+from netlab.experiments.transporting import TransportSection
 from netlab.model import Verdict
 from netlab.yamlfile import InSchema, Section, or_shorter
 
@@ -42,7 +43,7 @@ Patterns = Annotated[
 Names = Annotated[list[str], BeforeValidator(_one_as_list), Field(min_length=1), InSchema(or_shorter(_TEXT))]
 
 
-class CheckedServiceSection(Section):
+class CheckedServiceSection(TransportSection):
     """The server under test.
 
     Attributes:
@@ -62,7 +63,7 @@ class CheckedServiceSection(Section):
     check: CheckSection = CheckSection(tcp=NothingSection())
 
 
-class CheckedBindSection(Section):
+class CheckedBindSection(TransportSection):
     """One way to tell the service where to listen.
 
     Attributes:

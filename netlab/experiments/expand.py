@@ -20,8 +20,9 @@ from netlab.experiments.schema import (
     TargetSection,
     check_known,
 )
+from netlab.experiments.transporting import check_works, transport_of
 from netlab.facts import Engine, Publication
-from netlab.model import Bind, Link, Target, Topology
+from netlab.model import Bind, Link, Protocol, Target, Topology
 from netlab.yamlfile import Path, YamlFile
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -42,16 +43,19 @@ def expand(
     Raises:
         ExperimentError: a name leads nowhere.
     """
-    said = document.experiment
+    said, service = document.experiment, _service(document, folder)
     expansion = Expansion(document.file, topology, engine)
     binds = tuple(expansion.bind(bind, section, section.host) for bind, section in said.binds.items())
     return Experiment(
         name=name,
         title=said.title,
         topology=topology,
-        service=_service(document, folder),
+        service=service,
         binds=binds,
-        vantages=tuple(expansion.vantage(v, columns, binds) for v, columns in said.vantages.items()),
+        vantages=tuple(
+            expansion.vantage(v, columns, binds, service.transport.protocol)
+            for v, columns in said.vantages.items()
+        ),
         headline=_headline(document.file, said, said.headline),
         patience_s=said.patience_s,
     )
@@ -60,8 +64,10 @@ def expand(
 def _service(document: Document, folder: pathlib.Path) -> Service:
     said = document.experiment
     check = check_of(said.service.check, document.file, ("service", "check"), folder)
+    transport = transport_of(said.service, document.file, ("service",))
+    check_works(check.kind, transport.protocol, document.file, ("service", "check"))
     if not isinstance(said, ExperimentSection):
-        return Service(said.service.port, check)
+        return Service(said.service.port, check, transport=transport)
     options = said.service.options
     return Service(
         port=said.service.port,
@@ -69,6 +75,7 @@ def _service(document: Document, folder: pathlib.Path) -> Service:
         command=tuple(said.service.command),
         v6only=tuple(options.v6only),
         device=tuple(options.device),
+        transport=transport,
     )
 
 
@@ -117,13 +124,20 @@ class Expansion:
             device=self._device((*path, "device"), host, said.device) if said.device else None,
         )
 
-    def vantage(self, name: str, said: Mapping[str, TargetSection], binds: Iterable[Bind]) -> Vantage:
+    def vantage(
+        self,
+        name: str,
+        said: Mapping[str, TargetSection],
+        binds: Iterable[Bind],
+        protocol: Protocol = Protocol.TCP,
+    ) -> Vantage:
         """Return a vantage and what it dials of each bind's host.
 
         Args:
             name: what it is called below `vantages`.
             said: its section.
             binds: of the hosts that it dials.
+            protocol: by which it does.
 
         Raises:
             FileError: a name leads nowhere.
@@ -131,7 +145,7 @@ class Expansion:
         check_known(self._file, ("vantages", name), "vantage", name, {SERVER, *self._hosts})
         targets = {
             bind.host: tuple(
-                self._target(("vantages", name, title), title, section, bind.host)
+                self._target(("vantages", name, title), title, section, bind.host, protocol)
                 for title, section in said.items()
             )
             for bind in binds
@@ -143,7 +157,9 @@ class Expansion:
         check_known(self._file, path, "network of the servers", network, devices)
         return devices[network]
 
-    def _target(self, path: Path, title: str, said: TargetSection, host: str) -> Target:
+    def _target(self, path: Path, title: str, said: TargetSection, host: str, by: Protocol) -> Target:
+        if said.published and by is Protocol.UDP:
+            raise self._file.error(path, "what comes of published UDP ports is not predicted: dial the host")
         port = self._published(path, host, said.published) if said.published else None
         return Target(title, self._filled(path, said.address, host), port)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from netlab.checks import Check
 from netlab.errors import NetlabError
-from netlab.model import Bind, Target, Topology, endpoint
+from netlab.model import BY_TCP, Bind, Protocol, Target, Topology, Transport, endpoint
 
 # The vantage that stands for the server's own host.
 SERVER = "server"
@@ -19,13 +19,14 @@ class Service:
     """The server under test.
 
     Attributes:
-        port: the TCP port.
+        port: the port.
         check: how an answer is recognised.
         command: the argument vector, with `{hftp}`, `{python}`, `{address}`, `{endpoint}`, `{port}`, `{data}`
             to be filled in; empty where the service runs already.
         v6only: arguments added for a bind that is IPv6 only.
         device: arguments added for a bind to a device, with `{device}` to be filled in.
         files: what is put into `{data}`, by name, with the same and `{nonce}` to be filled in.
+        transport: how it is talked to.
     """
 
     port: int
@@ -34,6 +35,7 @@ class Service:
     v6only: tuple[str, ...] = ()
     device: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    transport: Transport = BY_TCP
 
     def argv(self, bind: Bind, python: str, hftp: tuple[str, ...]) -> list[str]:
         """Return the command for a bind; `{data}` stays, for the agent to fill in on the host.
@@ -213,6 +215,11 @@ class Experiment:
     def service_of(self, bind: Bind) -> Service:
         """Return what is under test with a bind."""
         return self.own.get(bind.name, self.service)
+
+    @property
+    def protocols(self) -> frozenset[Protocol]:
+        """The protocols of all services under test."""
+        return frozenset(self.service_of(bind).transport.protocol for bind in self.binds)
 
     def dials(self) -> Iterator[Dial]:
         """Yield every cell's question, row by row."""

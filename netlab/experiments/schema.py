@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from netlab.errors import ExperimentError, FileError
 from netlab.experiments.checking import CheckSection
+from netlab.experiments.transporting import TransportSection
 from netlab.yamlfile import Path, Section, YamlFile, or_shorter, parse
 
 # RFC 1123, 2.1: letters, digits and hyphens; one label.
@@ -93,7 +94,7 @@ class LabSection(Section):
     hosts: dict[Label, HostSection] = Field(default_factory=dict)
 
 
-class ServiceSection(Section):
+class ServiceSection(TransportSection):
     """The server under test."""
 
     command: Annotated[list[str], Field(min_length=1)]
@@ -102,7 +103,7 @@ class ServiceSection(Section):
     check: CheckSection
 
 
-class RunningServiceSection(Section):
+class RunningServiceSection(TransportSection):
     """A server that somebody else starts."""
 
     port: Port

@@ -8,18 +8,20 @@ from __future__ import annotations
 from ipaddress import IPv6Address, ip_address
 
 from netlab.facts import Facts, Listener
-from netlab.model import Bind, IPAddress, Outcome, Prediction, Step, Verdict, endpoint
+from netlab.model import Bind, IPAddress, Outcome, Prediction, Protocol, Step, Verdict, endpoint
 from netlab.predict.publishing import ENGINE_RESOLVER
 from netlab.predict.routing import LIMITED_BROADCAST, lookup
+from netlab.predict.sources import is_of_one_link
 
 
-def cannot_bind(facts: Facts, bind: Bind, port: int) -> Prediction | None:
+def cannot_bind(facts: Facts, bind: Bind, port: int, protocol: Protocol = Protocol.TCP) -> Prediction | None:
     """Return the prediction for a service that can't listen where it is told to; None if it can.
 
     Args:
         facts: of the service's host.
         bind: what it is told.
-        port: the TCP port.
+        port: the port.
+        protocol: what carries the service's messages.
     """
     devices = [interface.name for interface in facts.interfaces]
     if bind.device is not None and bind.device not in devices:
@@ -30,21 +32,21 @@ def cannot_bind(facts: Facts, bind: Bind, port: int) -> Prediction | None:
         error = facts.names[bind.address].error if bind.address in facts.names else "EAI_NONAME"
         text = f"{bind.address} has no address here ({error})"
         return _not_bound(bind, error, text, "bind an address, or a name that resolves on the host itself")
-    return _cannot_take(facts, bind, addresses[0])
+    return _cannot_take(facts, bind, addresses[0], protocol)
 
 
-def _cannot_take(facts: Facts, bind: Bind, address: IPAddress) -> Prediction | None:
+def _cannot_take(facts: Facts, bind: Bind, address: IPAddress, protocol: Protocol) -> Prediction | None:
     """Return the prediction for an address that bind(2) refuses; None if it takes it."""
     device = None
     if isinstance(address, IPv6Address):
-        if address.is_link_local or address.is_loopback:
+        if is_of_one_link(address) or address.is_loopback:
             device = address.scope_id or bind.device
-            if device is None and address.is_link_local:
-                text = f"{address} is on every link: which one is meant is not said"
-                return _not_bound(bind, "EINVAL", text, f"name the interface: {address}%eth0")
-        if address.is_multicast:
+        if address.is_multicast and protocol is Protocol.TCP:
             text = f"{address} is multicast: TCP is between two"
             return _not_bound(bind, "EINVAL", text, "bind an address of the host, or the wildcard")
+        if device is None and is_of_one_link(address):
+            text = f"{address} is on every link: which one is meant is not said"
+            return _not_bound(bind, "EINVAL", text, f"name the interface: {address}%eth0")
         address = address.ipv4_mapped or IPv6Address(int(address))
     nonlocal_too = facts.sysctls.get(f"net.ipv{address.version}.ip_nonlocal_bind", "0") != "0"
     if address.is_unspecified or nonlocal_too or _bindable(facts, address, device):
@@ -69,6 +71,8 @@ def _bindable(facts: Facts, address: IPAddress, device: str | None) -> bool:
         entry = lookup(facts, address)
         local = entry is not None and entry.type in ("local", "broadcast")
         return local or address.is_multicast or address == LIMITED_BROADCAST
+    if address.is_multicast:
+        return True
     return any(own.ip == address for i in facts.interfaces if device in (None, i.name) for own in i.addresses)
 
 
@@ -92,12 +96,14 @@ def describe(listener: Listener) -> str:
     return f"{text} on {listener.device}" if listener.device else text
 
 
-def describe_all(facts: Facts, port: int) -> str:
-    """Return all listening sockets of a port, or that there are none."""
-    return ", ".join(describe(listener) for listener in facts.listeners if listener.port == port) or "nothing"
+def describe_all(facts: Facts, port: int, protocol: Protocol = Protocol.TCP) -> str:
+    """Return all sockets at which a port is listened on, or that there are none."""
+    sockets = facts.sockets(protocol)
+    return ", ".join(describe(socket) for socket in sockets if socket.port == port) or "nothing"
 
 
-def describe_others(facts: Facts) -> str:
+def describe_others(facts: Facts, protocol: Protocol = Protocol.TCP) -> str:
     """Return in parentheses which sockets a host has, for a port that none of them has; empty without any."""
-    there = ", ".join(describe(one) for one in facts.listeners if one.address != ENGINE_RESOLVER)
+    others = [one for one in facts.sockets(protocol) if one.address != ENGINE_RESOLVER]
+    there = ", ".join(map(describe, others))
     return f" (there is {there}: is that its port?)" if there else ""

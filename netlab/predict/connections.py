@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netlab.facts import Engine, Listener, Publication
-from netlab.model import IPAddress, Outcome, Prediction, Step, Verdict, endpoint
+from netlab.model import IPAddress, Outcome, Prediction, Protocol, Step, Verdict, endpoint
 from netlab.predict.binding import describe, describe_all
 from netlab.predict.dialling import Dialling
 from netlab.predict.listeners import find_listener
@@ -14,8 +14,9 @@ from netlab.predict.publishing import inner_address, is_proxied, publication_of
 class Connection(Dialling):
     """An attempt to connect."""
 
-    answered = frozenset({Verdict.OPEN, Verdict.WRONG_SERVICE, Verdict.ACCEPTED})
+    settles = frozenset({Verdict.OPEN, Verdict.WRONG_SERVICE, Verdict.ACCEPTED})
     connect6 = "tcp_v6_connect"
+    protocol = Protocol.TCP
 
     def reach(self, destination: IPAddress, device: str | None) -> Prediction:
         """Say what comes of one address: what `Dialling` asks for."""

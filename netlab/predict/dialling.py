@@ -7,10 +7,11 @@ from ipaddress import IPv6Address, ip_address
 from typing import ClassVar
 
 from netlab.facts import Resolution
-from netlab.model import Bind, IPAddress, Outcome, Prediction, Step, Target, Verdict
+from netlab.model import Bind, IPAddress, Outcome, Prediction, Protocol, Step, Target, Verdict
 from netlab.predict.binding import describe_all, describe_others
 from netlab.predict.path import View
 from netlab.predict.routing import interface_of
+from netlab.predict.sources import is_of_one_link
 
 
 class Dialling(ABC):
@@ -25,9 +26,10 @@ class Dialling(ABC):
     """
 
     # What ends the search among a name's addresses.
-    answered: ClassVar[frozenset[Verdict]]
+    settles: ClassVar[frozenset[Verdict]]
     # The kernel's function that dials an IPv6 address.
     connect6: ClassVar[str]
+    protocol: ClassVar[Protocol]
 
     def __init__(self, view: View, bind: Bind, port: int, vantage: str, dialled: int) -> None:
         self.view, self.bind, self.port, self.vantage = view, bind, port, vantage
@@ -48,7 +50,7 @@ class Dialling(ABC):
 
         So does every client that follows RFC 6724, 2 (socket.create_connection, curl, ssh).
         """
-        listening = describe_all(self.view.facts[self.bind.host], self.port)
+        listening = describe_all(self.view.facts[self.bind.host], self.port, self.protocol)
         self.note("bind", self.bind.host, f"{self.bind.address or 'as it is'}: listening on {listening}")
         resolution = self._resolve(target.address)
         if resolution.error:
@@ -57,7 +59,7 @@ class Dialling(ABC):
             return self.end(Outcome(Verdict.UNRESOLVED, resolution.error), remedy)
         for address in resolution.addresses:
             tried = self._try(*self._effective(address))
-            if tried.outcome.verdict in self.answered:
+            if tried.outcome.verdict in self.settles:
                 break
         return tried
 
@@ -85,7 +87,7 @@ class Dialling(ABC):
         """
         device = None
         if isinstance(address, IPv6Address):
-            device = address.scope_id if address.is_link_local else None
+            device = address.scope_id if is_of_one_link(address) else None
             address = address.ipv4_mapped or IPv6Address(int(address))
         if not address.is_unspecified:
             return address, device
@@ -95,12 +97,16 @@ class Dialling(ABC):
         return loopback, None
 
     def _try(self, destination: IPAddress, device: str | None) -> Prediction:
-        if destination.version == 6 and destination.is_link_local and device is None:
+        if device is None and self.needs_interface(destination):
             text = f"{destination} is on every link: which one is meant is not said"
             self.note("route", self.vantage, text, f"RFC 4007, 6; {self.connect6}")
             remedy = f"name the interface: {destination}%eth0"
             return self.end(Outcome(Verdict.UNREACHABLE, "EINVAL"), remedy)
         return self.reach(destination, device)
+
+    def needs_interface(self, destination: IPAddress) -> bool:
+        """Return whether connect(2) has to be told the interface; it takes no multicast for a connection."""
+        return is_of_one_link(destination) and not destination.is_multicast
 
     def how_to_open(self, destination: IPAddress, reached: str) -> str:
         """Return what would open an address on which no socket takes the packet.
@@ -112,9 +118,9 @@ class Dialling(ABC):
         if reached != self.bind.host:
             return f"{destination} is {reached} itself: dial {self.addresses()}"
         facts = self.view.facts[self.bind.host]
-        if all(listener.port != self.dialled for listener in facts.listeners):
-            there = describe_others(facts)
-            return f"start the service: nothing listens on port {self.dialled} of {self.bind.host}{there}"
+        if all(socket.port != self.dialled for socket in facts.sockets(self.protocol)):
+            port, there = self.protocol.port(self.dialled), describe_others(facts, self.protocol)
+            return f"start the service: nothing listens on {port} of {self.bind.host}{there}"
         wildcard = "0.0.0.0" if destination.version == 4 else "::"
         advice = f"bind {wildcard} or {destination}"
         if self.bind.v6only and destination.version == 4:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 
 from netlab.facts import Engine, Facts, RouteEntry
-from netlab.model import IPAddress, Link, Outcome, Prediction, Step, Topology, Verdict
+from netlab.model import IPAddress, Link, Outcome, Prediction, Protocol, Step, Topology, Verdict
 from netlab.predict.arrival import Drop, answers_for, forwards, loopback_from_outside, unwelcome_source
 from netlab.predict.publishing import kept_apart
 from netlab.predict.routing import LIMITED_BROADCAST, REJECTS, interface_of, is_local, lookup
@@ -39,6 +39,10 @@ _ROUTER_ERRNO = {
 }
 
 
+# Types of a route to more than one host.
+_TO_MANY = ("anycast", "broadcast", "multicast")
+_DIAL_ONE = "dial the address of a host"
+
 # A host, its interface, a neighbour's address -> the neighbour and its interface.
 Neighbours = dict[tuple[str, str, IPAddress], tuple[str, str]]
 
@@ -53,6 +57,7 @@ class Delivered:
         source: the packet's source address.
         steps: how it got there.
         learnt: which neighbours the hosts on the way know from having been asked by them.
+        broadcast: whether it is for every host on the link: no error is sent about it.
     """
 
     host: str
@@ -60,6 +65,7 @@ class Delivered:
     source: IPAddress
     steps: tuple[Step, ...]
     learnt: Neighbours
+    broadcast: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,8 +132,9 @@ def send(
     destination: IPAddress,
     device: str | None = None,
     source: IPAddress | None = None,
+    protocol: Protocol = Protocol.TCP,
 ) -> Delivered | Prediction:
-    """Follow a SYN through the lab.
+    """Follow a SYN, or a datagram from a connected socket, through the lab.
 
     Args:
         view: the lab.
@@ -135,11 +142,12 @@ def send(
         destination: where to.
         device: the interface that the socket is bound to, or that a link-local destination names.
         source: the packet's source; None: it is chosen with the route.
+        protocol: of the packet; a datagram may be for many.
 
     Returns:
         Where it arrives, or what the sender is told of its end.
     """
-    return _Packet(view, origin, destination, source, device, connects=True).go()
+    return _Packet(view, origin, destination, source, device, connects=True, protocol=protocol).go()
 
 
 def source_with_another_route(view: View, origin: str, destination: IPAddress) -> IPAddress | None:
@@ -160,6 +168,36 @@ def source_with_another_route(view: View, origin: str, destination: IPAddress) -
     return source if second != first and _leads_on(second) else None
 
 
+def answered(
+    view: View,
+    origin: str,
+    source: IPAddress | None,
+    destination: IPAddress,
+    host: str,
+    device: str | None = None,
+    learnt: Neighbours | None = None,
+) -> Delivered | Step:
+    """Follow what one host sends to another as an answer: no ICMP error is sent about it that would matter.
+
+    Args:
+        view: the lab.
+        origin: the sending host.
+        source: the packet's source; None: it is chosen with the route, as for a datagram from a wildcard
+            socket (Linux `net/ipv4/udp.c`, udp_sendmsg; `net/ipv6/udp.c`, udpv6_sendmsg).
+        destination: where to.
+        host: where it has to arrive.
+        device: the interface that the sending socket is bound to, if any.
+        learnt: neighbours that are known from what this answers.
+
+    Returns:
+        Where it arrives, or the step that ends its way.
+    """
+    sent = _Packet(view, origin, destination, source, device, connects=False, learnt=learnt).go()
+    if isinstance(sent, Prediction):
+        return sent.reason[-1]
+    return sent if sent.host == host else sent.steps[-1]
+
+
 def lost(
     view: View,
     origin: str,
@@ -172,23 +210,13 @@ def lost(
     """Return where what one host sends to an address ends, if it does not arrive at the other one.
 
     For answers and for ICMP errors, about which no ICMP error is sent that would matter (RFC 1122, 3.2.2).
-
-    Args:
-        view: the lab.
-        origin: the sending host.
-        source: the packet's source; None for an ICMP error, which is given one on its way out.
-        destination: where to.
-        host: where it has to arrive.
-        device: the interface that the sending socket is bound to, if any.
-        learnt: neighbours that are known from what this answers.
+    An ICMP error without a source is given one on its way out. The arguments are those of `answered`.
 
     Returns:
         The step that ends its way; None if it arrives.
     """
-    sent = _Packet(view, origin, destination, source, device, connects=False, learnt=learnt).go()
-    if isinstance(sent, Prediction):
-        return sent.reason[-1]
-    return sent.steps[-1] if sent.host != host else None
+    sent = answered(view, origin, source, destination, host, device, learnt)
+    return sent if isinstance(sent, Step) else None
 
 
 class _Packet:
@@ -204,9 +232,11 @@ class _Packet:
         *,
         connects: bool,
         learnt: Neighbours | None = None,
+        protocol: Protocol = Protocol.TCP,
     ) -> None:
         self.view, self.origin, self.destination = view, origin, destination
         self.source, self.device, self.connects = source, device, connects
+        self.by_datagram = protocol is Protocol.UDP
         self.version = destination.version
         self.steps: list[Step] = []
         self._learnt = dict(learnt or {})
@@ -216,7 +246,7 @@ class _Packet:
         """Return where it ends up."""
         to_many = self.destination.is_multicast or self.destination == LIMITED_BROADCAST
         if to_many and (self.version == 6 or _leads_on(self._first_look())):
-            return self._to_many(self.origin)
+            return self._to_many(self.origin, self._first_look())
         host, way = self.origin, self._own_route()
         if way is None or way.type != "unicast":
             return self._not_sent(way)
@@ -255,6 +285,7 @@ class _Packet:
         if self.version == 4 and self.device is not None and not _leads_on(entry):
             # "Apparently, routing tables are wrong. Assume, that the destination is on link":
             # `net/ipv4/route.c`, ip_route_output_key_hash_rcu.
+            self.source = self.source or ipv4_on(facts, self.device, None)
             return RouteEntry(0, "unicast", ip_network(self.destination), device=self.device)
         return entry
 
@@ -271,8 +302,8 @@ class _Packet:
             text = f"{self.destination} is this host itself, on {on}"
             self._note("delivery", self.origin, text, f"local routes of {self.origin}")
             return self._delivered(self.origin, on)
-        if entry is not None and entry.type == "anycast":
-            return self._to_many(self.origin)
+        if entry is not None and entry.type in _TO_MANY:
+            return self._to_many(self.origin, entry)
         errno = _OWN_ROUTE_ERRNO.get(entry.type, "ENETUNREACH") if entry is not None else "ENETUNREACH"
         return self._stop(Verdict.UNREACHABLE, errno, self._note_no_route(self.origin, entry))
 
@@ -325,7 +356,7 @@ class _Packet:
         if entry is None or entry.type in REJECTS:
             return self._rejected(host, arrival, entry)
         if self.version == 4 and self.source is not None:
-            is_for_it = entry.type == "local" or forwards(facts, 4, arrival)
+            is_for_it = entry.type in ("local", "broadcast") or forwards(facts, 4, arrival)
             drop = unwelcome_source(facts, host, arrival, self.source, self.destination)
             if is_for_it and drop is not None:
                 return self._dropped(host, drop)
@@ -333,7 +364,9 @@ class _Packet:
             self._note_delivery(host, arrival, entry.device or "?")
             return self._delivered(host, arrival)
         if entry.type != "unicast":
-            return self._to_many(host)
+            if self.by_datagram and entry.type in ("anycast", "broadcast"):
+                return self._among_many(host, arrival, entry)
+            return self._to_many(host, entry)
         if not forwards(facts, self.version, arrival):
             return self._not_forwarding(host)
         if (drop := self._kept_apart(host, arrival, entry)) is not None:
@@ -373,20 +406,48 @@ class _Packet:
         self._note("filter", host, drop.text, drop.rests_on)
         return self._stop(Verdict.TIMEOUT, "", drop.remedy)
 
-    def _to_many(self, host: str) -> Prediction:
+    def _to_many(self, host: str, entry: RouteEntry | None) -> Delivered | Prediction:
         """Multicast, broadcast or anycast: connect(2) refuses the first two, and no host answers such a SYN.
 
         Source: Linux `net/ipv4/tcp_ipv4.c` (tcp_v4_connect, tcp_v4_conn_request, tcp_v4_send_reset),
         `net/ipv6/tcp_ipv6.c`; RFC 1122, 4.2.3.10.
         """
+        if self.by_datagram:
+            return self._datagram_to_many(host, entry)
         text = f"{self.destination} is not the address of one host: TCP is between two"
         self._note("delivery", host, text, "RFC 1122, 4.2.3.10")
-        entry = lookup(self.view.facts[host], self.destination)
         anycast = entry is not None and entry.type == "anycast"
-        remedy = "dial the address of a host"
         if host == self.origin and not anycast:
-            return self._stop(Verdict.UNREACHABLE, "ENETUNREACH", remedy)
-        return self._stop(Verdict.TIMEOUT, "", remedy)
+            return self._stop(Verdict.UNREACHABLE, "ENETUNREACH", _DIAL_ONE)
+        return self._stop(Verdict.TIMEOUT, "", _DIAL_ONE)
+
+    def _datagram_to_many(self, host: str, entry: RouteEntry | None) -> Delivered | Prediction:
+        """Datagrams may go to many: an anycast address is a host's own, a broadcast one has to be asked for.
+
+        Which sockets are in a multicast group is not read; without any, nobody answers.
+
+        Source: Linux `net/ipv4/datagram.c` (__ip4_datagram_connect), `net/ipv6/datagram.c`
+        (__ip6_datagram_connect), `net/ipv4/route.c` (ip_route_input_slow), `net/ipv6/route.c`.
+        """
+        if not _leads_on(entry):
+            return self._not_sent(entry)
+        if entry is not None and entry.type == "anycast":
+            return self._among_many(host, entry.device or "?", entry)
+        if not self.destination.is_multicast:
+            text = f"{self.destination} is a broadcast address, which a socket has to ask for (SO_BROADCAST)"
+            self._note("delivery", host, text, "__ip4_datagram_connect")
+            return self._stop(Verdict.UNREACHABLE, "EACCES", _DIAL_ONE)
+        text = f"{self.destination} is multicast: who is in the group is not read"
+        self._note("delivery", host, text, "RFC 1112, 7.1")
+        return self._stop(Verdict.TIMEOUT, "", _DIAL_ONE)
+
+    def _among_many(self, host: str, arrival: str, entry: RouteEntry) -> Delivered:
+        """Deliver what is for a host among others."""
+        broadcast = entry.type == "broadcast"
+        text = f"{self.destination} is {'a broadcast' if broadcast else 'an anycast'} address on {arrival}"
+        self._note("delivery", host, text, f"local routes of {host}")
+        source = self.source or self.destination
+        return Delivered(host, arrival, source, tuple(self.steps), self._learnt, broadcast)
 
     def _not_forwarding(self, host: str) -> Prediction:
         sysctl = "net.ipv4.ip_forward" if self.version == 4 else "net.ipv6.conf.all.forwarding"

@@ -100,6 +100,13 @@ def ipv6_for(facts: Facts, device: str | None, destination: IPAddress) -> IPv6Ad
     return IPv6Address(int(best[1].ip)) if best is not None else None
 
 
+def is_of_one_link(address: IPAddress) -> bool:
+    """Return whether an IPv6 address says nothing without an interface (RFC 4007, 4; RFC 4291, 2.7)."""
+    if not isinstance(address, IPv6Address):
+        return False
+    return address.is_link_local or (address.is_multicast and address.packed[1] & 0xF in (1, 2))
+
+
 def _scope(address: IPv6Address) -> int:
     if address.is_link_local or address.is_loopback:
         return _LINK_LOCAL

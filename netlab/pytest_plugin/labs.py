@@ -9,8 +9,8 @@ from netlab.expectations.labs import LabChoice, MadeLab, choose_lab
 from netlab.expectations.run import Terms, lab_of
 from netlab.experiments import load, shipped
 from netlab.experiments.plan import ComposeFile
+from netlab.experiments.said import said_by
 from netlab.experiments.topology import describe
-from netlab.pytest_plugin.said import said_by
 
 if TYPE_CHECKING:
     from netlab.backends import Lab

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from netlab.agents import Agents
 from netlab.errors import NetlabError
 from netlab.experiments.plan import Dial, Service
+from netlab.experiments.said import read_check, read_transport
 from netlab.measure import Question, measure, read_all_facts
 from netlab.model import Bind, Target, endpoint
 from netlab.predict import View
 from netlab.pytest_plugin import programs
 from netlab.pytest_plugin.labs import SERVER, make_lab
 from netlab.pytest_plugin.reach import Reach
-from netlab.pytest_plugin.said import read_check
 from netlab.pytest_plugin.servers import HFTP, HFTP_PORT, Server, serve
 from netlab.run import SERVICE_TIMEOUT_S
 from netlab.why import address_to_dial
@@ -25,13 +25,14 @@ from netlab.why import address_to_dial
 if TYPE_CHECKING:
     from netlab.backends import Lab
     from netlab.facts import Facts
-    from netlab.model import Topology
+    from netlab.model import Topology, Transport
     from netlab.pytest_plugin.programs import Completed
     from netlab.pytest_plugin.wanted import Wanted
 
 # How long a dial waits for an answer: longer than the kernel needs to find that no neighbour answers: arp(7).
 PATIENCE_S = 5.0
 
+_SAID_BY = "netlab_server"
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -126,6 +127,8 @@ class RunningLab:
         *,
         port: int = 8080,
         check: str | Mapping[str, Any] = "tcp",
+        protocol: str = "tcp",
+        answers_from: str | None = None,
         host: str = SERVER,
         files: Mapping[str, str] | None = None,
         timeout_s: float = SERVICE_TIMEOUT_S,
@@ -139,20 +142,25 @@ class RunningLab:
                 `can_reach`.
             port: the port.
             check: how its answer is recognised, as in `netlab.yaml`: `tcp`, `{"http": {"status": 200}}`.
+            protocol: what carries its messages: `tcp` or `udp`.
+            answers_from: of a UDP server on a wildcard, which source address it gives to its answers, as in
+                `netlab.yaml`: `routed`, if nothing is said, or `dialled`.
             host: where it runs.
             files: what is put into `{data}`: content by name.
             timeout_s: how long it may take until it listens, in seconds.
 
         Raises:
-            NetlabError: there is no such host, address or check.
+            NetlabError: there is no such host, address or check, or it can't be made over that protocol.
             LabError: it does not come to listen; the message says why.
         """
         there = self.host(host).name
         address = self._filled(bind, there)
         told = Bind(f"{there}, {endpoint(address, port)}", there, address)
-        read = read_check(check, self._wanted.source.parent)
-        service = Service(port, read, tuple(command), files=dict(files or {}))
-        return serve(self.lab, told, service, timeout_s, lambda: self._facts({there: {address}})[there])
+        transport = read_transport(_SAID_BY, protocol, answers_from)
+        read = read_check(_SAID_BY, check, self._wanted.source.parent, transport.protocol)
+        service = Service(port, read, tuple(command), files=dict(files or {}), transport=transport)
+        names = {there: {address}}
+        return serve(self.lab, told, service, timeout_s, lambda: self._facts(names, transport)[there])
 
     def hftp_server(
         self, bind: str = "0.0.0.0", *, port: int = HFTP_PORT, host: str = SERVER
@@ -171,15 +179,15 @@ class RunningLab:
         names: dict[str, set[str]] = {host: set() for host in self.hosts}
         names[vantage].add(address)
         names[server.host].add(server.bind.address)
-        facts = self._facts(names)
+        facts = self._facts(names, server.transport)
         dial = Dial(server.bind, vantage, vantage, Target(target or server.host, address, port))
         view = View(facts, self.lab.topology, self.lab.engine, self.lab.complete)
-        question = Question(dial, server.port, server.check)
+        question = Question(dial, server.port, server.check, server.transport)
         (cell,) = measure(self._agents, view, [question], timeout_s, _nobody)
         return Reach(cell)
 
-    def _facts(self, names: Mapping[str, set[str]]) -> dict[str, Facts]:
-        return read_all_facts(self._agents, names, _nobody)
+    def _facts(self, names: Mapping[str, set[str]], transport: Transport) -> dict[str, Facts]:
+        return read_all_facts(self._agents, names, _nobody, (transport.protocol,))
 
     def _filled(self, template: str, host: str) -> str:
         """Return a name or an address with those of a host filled in.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from netlab.checks import Check, for_run
 from netlab.errors import LabError
 from netlab.measure import MARGIN_S
-from netlab.model import Bind
+from netlab.model import Bind, Transport
 from netlab.predict.binding import cannot_bind
 from netlab.probes import ServiceStart, read_service_start
 from netlab.session import AgentSession
@@ -37,11 +37,13 @@ class Server:
         bind: on which host it runs, and where it was told to listen.
         port: its port.
         check: how its answer is recognised.
+        transport: how it is talked to.
     """
 
     bind: Bind
     port: int
     check: Check
+    transport: Transport
     _session: AgentSession = field(repr=False, compare=False)
 
     @property
@@ -82,20 +84,26 @@ def serve(
         "files": {**service.contents(bind, nonce), _NONCE_FILE: nonce},
         "tools": {name: base64.b64encode(content).decode() for name, content in program.tools.items()},
         "port": service.port,
+        "protocol": service.transport.protocol.value,
         "timeout_s": timeout_s,
     }
     with AgentSession(lab, bind.host) as session:
         answer = session.call("serve", request, timeout_s=timeout_s + MARGIN_S)
         start = read_service_start(bind.host, answer)
         if not start.listening:
-            why = _why_not(start, bind, service.port, timeout_s, facts)
+            why = _why_not(start, bind, service, timeout_s, facts)
             raise LabError(f"the server on {bind.name}: {why}")
-        yield Server(bind, service.port, for_run(service.check, _NONCE_FILE, nonce), session)
+        check = for_run(service.check, _NONCE_FILE, nonce)
+        yield Server(bind, service.port, check, service.transport, session)
 
 
-def _why_not(start: ServiceStart, bind: Bind, port: int, timeout_s: float, facts: Callable[[], Facts]) -> str:
+def _why_not(
+    start: ServiceStart, bind: Bind, service: Service, timeout_s: float, facts: Callable[[], Facts]
+) -> str:
+    protocol = service.transport.protocol
     if start.exit_code is None:
-        return f"it did not listen on port {port} within {timeout_s:g} s; it said: {start.last_line}"
+        port = protocol.port(service.port)
+        return f"it did not listen on {port} within {timeout_s:g} s; it said: {start.last_line}"
     ended = f"it ended with exit code {start.exit_code}: {start.last_line}"
-    predicted = cannot_bind(facts(), bind, port)
+    predicted = cannot_bind(facts(), bind, service.port, protocol)
     return f"{ended}; {predicted.reason[-1].text}: {predicted.remedy}" if predicted else ended

@@ -16,9 +16,7 @@ from netlab.report.symbols import mark_of
 def explanation(cell: Cell) -> RenderableType:
     """Return the steps of a cell's reason, each with the fact it rests on, and the evidence of the probe."""
     return Group(
-        Text(
-            f"{cell.bind.name}: {cell.vantage} dials {cell.target.name} ({cell.target.address})", style="bold"
-        ),
+        Text(f"{cell.bind.name}: {cell.vantage} dials {cell.dialled}", style="bold"),
         _compared(cell),
         "",
         _steps(cell),

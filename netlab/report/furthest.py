@@ -10,9 +10,11 @@ _ORDER = (
     Verdict.OPEN,
     Verdict.WRONG_SERVICE,
     Verdict.ACCEPTED,
+    Verdict.WRONG_SOURCE,
     Verdict.REFUSED,
     Verdict.UNREACHABLE,
     Verdict.TIMEOUT,
+    Verdict.NO_ANSWER,
     Verdict.UNRESOLVED,
     Verdict.NOT_BOUND,
 )

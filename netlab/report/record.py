@@ -34,6 +34,7 @@ def cell_record(cell: Cell) -> dict[str, Any]:
         "vantage": cell.vantage,
         "target": cell.target.name,
         "address": cell.target.address,
+        "protocol": cell.protocol.value,
         "agrees": cell.agrees,
         "prediction": {
             "verdict": predicted.outcome.verdict.value,

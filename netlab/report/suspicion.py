@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from netlab.model import Cell, Verdict
+from netlab.model import Cell, Protocol, Verdict
 
-_REACHED = {Verdict.OPEN, Verdict.WRONG_SERVICE, Verdict.ACCEPTED, Verdict.REFUSED}
+_REACHED = {Verdict.OPEN, Verdict.WRONG_SERVICE, Verdict.ACCEPTED, Verdict.WRONG_SOURCE, Verdict.REFUSED}
 # Of these the facts may know more: what would keep the dial away even without what is in between.
-_ON_THE_WAY = {Verdict.TIMEOUT, Verdict.UNREACHABLE, Verdict.REFUSED}
+_ON_THE_WAY = {Verdict.TIMEOUT, Verdict.UNREACHABLE, Verdict.REFUSED, Verdict.NO_ANSWER}
 
 
 def suspicion(cell: Cell) -> str:
@@ -22,7 +22,9 @@ def suspicion(cell: Cell) -> str:
         return ""
     predicted, observed = cell.prediction.outcome.verdict, cell.observation.outcome.verdict
     here, there = cell.vantage, cell.bind.host
-    if predicted in _REACHED and observed is Verdict.TIMEOUT:
+    if cell.protocol is Protocol.UDP and (why := _of_datagrams(predicted, observed, there)):
+        return why
+    if predicted in _REACHED and observed in (Verdict.TIMEOUT, Verdict.NO_ANSWER):
         where = f"between {here} and {there}, on neither host, or on one of them"
         return f"a packet filter {where} (its rules are not read)"
     if predicted in _REACHED and observed is Verdict.UNREACHABLE:
@@ -60,11 +62,20 @@ def _unforeseen(cell: Cell, verdict: Verdict, detail: str) -> str:
             return (
                 f"let it through in the packet filter that drops it, {where} (`nft list ruleset` shows rules)"
             )
+        case Verdict.NO_ANSWER:
+            dropped = "let question and answer through in the packet filter that drops one of them"
+            return f"see whether the service on {there} answers such a question; if it does, {dropped}"
+        case Verdict.WRONG_SOURCE:
+            source = detail if detail != "port" else "the port that it answers from"
+            return (
+                f"make the service on {there} answer from the address that it is asked at, or dial {source}"
+            )
         case Verdict.UNREACHABLE:
             whose = f"that of whoever sent the ICMP message above, or of {here} if there is none"
             return f"let it through in the packet filter that rejects it: {whose}"
         case Verdict.REFUSED:
-            which = f"the packet filter that answers with a reset, on {there} or before it"
+            error = "an ICMP error" if cell.protocol is Protocol.UDP else "a reset"
+            which = f"the packet filter that answers with {error}, on {there} or before it"
             return f"start the service on {there} again if it has ended; else let it through in {which}"
         case Verdict.UNRESOLVED:
             return f"make {cell.target.address} known to {here} (DNS, /etc/hosts), or dial an address"
@@ -74,7 +85,7 @@ def _unforeseen(cell: Cell, verdict: Verdict, detail: str) -> str:
             answer = "answer as the check wants it (what it said is above), or change the check"
             return f"have what listens on {there} {answer}; if it is another program, take another port"
         case Verdict.NOT_BOUND:
-            return _how_to_listen(there, detail)
+            return _how_to_listen(there, detail, "u" if cell.protocol is Protocol.UDP else "t")
     return ""
 
 
@@ -85,13 +96,41 @@ def _how_to_be_served(here: str, there: str, detail: str) -> str:
     return f"see why what listens on {there} hangs up: {own_rules} or, if it is a proxy, the server behind it"
 
 
-def _how_to_listen(there: str, errno: str) -> str:
+def _how_to_listen(there: str, errno: str, kind: str) -> str:
     match errno:
         case "EADDRINUSE":
-            return f"end the program that has the port on {there} (`ss -ltnp` names it), or take another port"
+            which = f"the program that has the port on {there} (`ss -l{kind}np` names it)"
+            return f"end {which}, or take another port"
         case "EACCES" | "EPERM":
             allow = "CAP_NET_BIND_SERVICE or net.ipv4.ip_unprivileged_port_start"
             return f"take a port from 1024 on, or allow a lower one on {there} by {allow}"
         case "EADDRNOTAVAIL":
             return f"bind an address that {there} has, or the wildcard"
     return f"mend what the service on {there} says above"
+
+
+def _of_datagrams(predicted: Verdict, observed: Verdict, there: str) -> str:
+    """Return what only datagrams meet: an answer's source, services that pass over a question, limits."""
+    if observed is Verdict.WRONG_SOURCE:
+        return (
+            f"the service on {there} does not answer from the address that it is asked at, as it was said to "
+            "(answers-from: dialled), or somebody on the way translates addresses"
+        )
+    if predicted is Verdict.WRONG_SOURCE and observed is Verdict.OPEN:
+        return (
+            f"the service on {there} answers from the address that it is asked at (IP_PKTINFO, or a socket "
+            "for each address), which no fact shows: say answers-from: dialled"
+        )
+    if (
+        predicted in (Verdict.OPEN, Verdict.WRONG_SERVICE, Verdict.WRONG_SOURCE)
+        and observed is Verdict.NO_ANSWER
+    ):
+        return (
+            f"the service on {there} does not answer what it is sent, or a packet filter drops it on the way"
+        )
+    if predicted is Verdict.REFUSED and observed is Verdict.NO_ANSWER:
+        return (
+            f"a packet filter, or a limit on the ICMP errors that {there} sends (net.ipv4.icmp_ratelimit, "
+            "net.ipv6.icmp.ratelimit)"
+        )
+    return ""

@@ -25,6 +25,8 @@ MARKS = {
     Verdict.NOT_BOUND: Mark("–", "-", "bright_black"),
     Verdict.ACCEPTED: Mark("◐", "a", "bold yellow"),
     Verdict.WRONG_SERVICE: Mark("≠", "w", "bold magenta"),
+    Verdict.NO_ANSWER: Mark("◌", "n", "yellow"),
+    Verdict.WRONG_SOURCE: Mark("↷", "s", "bold yellow"),
 }
 NOT_MEASURED = Mark("□", "_", "bold red")
 # Beside a cell that came out otherwise than predicted.

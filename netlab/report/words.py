@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from netlab.experiments.plan import SERVER
 from netlab.facts import Facts, Listener
 from netlab.matrix import Matrix
-from netlab.model import Bind, Cell, Outcome, Step, Verdict
+from netlab.model import Bind, Cell, Outcome, Protocol, Step, Verdict
 
 Column = tuple[str, str]
 
@@ -54,15 +54,23 @@ def refusal(matrix: Matrix) -> list[str]:
             return [
                 "Refused means that the packet arrived and no socket took it. When "
                 f"{cell.vantage} dials {dialled}, there is {arrived[-1].text}: the kernel "
-                "answers with a reset (RFC 9293, 3.10.7.1)."
+                f"answers with {_NOBODY[cell.protocol]}."
             ]
     return []
 
 
+# What a kernel answers with where no socket takes a packet.
+_NOBODY = {
+    Protocol.TCP: "a reset (RFC 9293, 3.10.7.1)",
+    Protocol.UDP: "an ICMP error, port unreachable (RFC 1122, 4.1.3.1; RFC 4443, 3.1)",
+}
+
+
 def _about(matrix: Matrix, bind: Bind, same: dict[Column, Cell]) -> Iterable[str]:
     cells = [cell for cell in matrix.cells if cell.bind == bind]
-    facts, port = matrix.facts_of(bind), matrix.experiment.service_of(bind).port
-    listeners = [listener for listener in facts.listeners if listener.port == port]
+    facts, service = matrix.facts_of(bind), matrix.experiment.service_of(bind)
+    sockets = facts.sockets(service.transport.protocol)
+    listeners = [listener for listener in sockets if listener.port == service.port]
     if not listeners:
         yield f"{_not_listening(cells[0])}."
         return
@@ -70,6 +78,7 @@ def _about(matrix: Matrix, bind: Bind, same: dict[Column, Cell]) -> Iterable[str
     meanings = _listed(_meaning(matrix, bind, facts, listener) for listener in listeners)
     yield f"{meanings}: {_who(cells, same)}."
     yield from _hung_up(cells)
+    yield from _from_elsewhere(cells)
 
 
 def _not_listening(cell: Cell) -> str:
@@ -111,6 +120,24 @@ def _hung_up(cells: list[Cell]) -> Iterable[str]:
         vantages = _listed(dict.fromkeys(cell.vantage for cell in accepted))
         remedy = accepted[0].prediction.remedy
         yield f"From {vantages} the connection opens, and then dies" + (f": {remedy}." if remedy else ".")
+
+
+def _from_elsewhere(cells: list[Cell]) -> Iterable[str]:
+    """Say where a question gets through and its answer does not, for the address that it comes from."""
+    lost = [cell for cell in cells if _verdict(cell) is Verdict.WRONG_SOURCE]
+    if lost:
+        who, remedy = _grouped(lost), lost[0].prediction.remedy
+        yield f"Asked by {who}, it answers from another address, which nobody takes" + (
+            f": {remedy}." if remedy else "."
+        )
+
+
+def _grouped(cells: list[Cell]) -> str:
+    """Return dials as in `server (127.0.0.2) and peer (back-ipv4)`."""
+    by_vantage: dict[str, list[str]] = defaultdict(list)
+    for cell in cells:
+        by_vantage[cell.vantage].append(cell.target.name)
+    return _listed(f"{vantage} ({', '.join(targets)})" for vantage, targets in by_vantage.items())
 
 
 def _who(cells: list[Cell], same: dict[Column, Cell]) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from netlab.model import Host, Network, Topology
-from tests.netns.measuring import PORT, link
+from netlab.model import BY_TCP, Host, Network, Topology
+from tests.netns.measuring import BY_UDP, BY_UDP_FROM_DIALLED, link, socket_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass
@@ -68,13 +71,14 @@ def _plan(rng: Random, island: Island, host: Host, number: int) -> dict[str, Any
         "addresses": addresses,
         "routes": _routes(rng, island, host),
         "rules": _rules(rng, island, host),
-        "sockets": [_socket(rng, host)],
+        "sockets": list(_sockets(rng, host)),
     }
 
 
-def _socket(rng: Random, host: Host) -> dict[str, Any]:
+def _sockets(rng: Random, host: Host) -> Iterator[dict[str, Any]]:
     device = rng.choice([near.device for near in host.links]) if rng.random() < 0.25 else None
-    return {"address": "::", "port": PORT, "v6only": False, "device": device}
+    for transport in (BY_TCP, BY_UDP, BY_UDP_FROM_DIALLED):
+        yield socket_of(transport, device)
 
 
 def _sysctls(rng: Random, host: Host) -> dict[str, str]:

@@ -3,7 +3,7 @@
 stdin: one line of JSON, `{"sysctls": {path below /proc/sys: value}, "links": [...], "addresses": [...],
 "routes": [...], "rules": [...], "sockets": [...]}`; the dictionaries are the keyword arguments of the
 functions below. stdout: one line of JSON, the errnos of what the kernel refused: `[["route", 3, "EINVAL"]]`.
-Then each connection is answered with the number of the socket that took it.
+Then each connection, and each datagram, is answered with the number of the socket that took it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ FRA_DST, FRA_SRC, FRA_PRIORITY, FRA_TABLE = 1, 2, 6, 15
 ROUTE_TYPES = {"unicast": 1, "local": 2, "blackhole": 6, "unreachable": 7, "prohibit": 8, "throw": 9}
 ACTIONS = {"lookup": 1, "blackhole": 6, "unreachable": 7, "prohibit": 8}
 SCOPE_LINK, SCOPE_HOST = 253, 254
+IP_PKTINFO = 8  # linux/in.h; in_pktinfo: interface, the local address to answer from, the address it was for
+IN_PKTINFO, IN6_PKTINFO = struct.Struct("=I4s4s"), struct.Struct("=16sI")
 
 
 def pack(address: str) -> tuple[int, bytes]:
@@ -134,11 +136,13 @@ def listener(
     v6only: bool | None = None,
     device: str | None = None,
     reuse: Sequence[str] = (),
+    protocol: str = "tcp",
+    from_dialled: bool = False,
 ) -> socket.socket:
-    """Return a listening socket."""
+    """Return a listening socket; of UDP, perhaps one that is told to which address a datagram was sent."""
     host, _, scope = address.partition("%")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = socket.socket(family, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
     try:
         for option in reuse:
             sock.setsockopt(socket.SOL_SOCKET, getattr(socket, option), 1)
@@ -148,12 +152,37 @@ def listener(
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
         index = socket.if_nametoindex(scope) if scope else 0
         sock.bind((host, port, 0, index) if family == socket.AF_INET6 else (host, port))
-        sock.listen(64)
+        if from_dialled and family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        elif from_dialled:
+            sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        if protocol == "tcp":
+            sock.listen(64)
         sock.setblocking(False)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def answer(sock: socket.socket, text: bytes) -> None:
+    """Answer who is waiting; a datagram from the address that it was sent to, if the socket is told it."""
+    if sock.type == socket.SOCK_STREAM:
+        accepted, _ = sock.accept()
+        with accepted:
+            accepted.send(text)
+        return
+    _, ancillary, _, asker = sock.recvmsg(2048, 256)
+    sock.sendmsg([text], [source(*said) for said in ancillary], 0, asker)
+
+
+def source(level: int, kind: int, data: bytes) -> tuple[int, int, bytes]:
+    """Return what an answer has to say for its source (ip(7), ipv6(7)); routes choose the interface."""
+    if level == socket.IPPROTO_IPV6:
+        address, index = IN6_PKTINFO.unpack(data)
+        return level, kind, IN6_PKTINFO.pack(address, index if address[:2] == b"\xfe\x80" else 0)
+    _, local, _ = IN_PKTINFO.unpack(data)
+    return level, kind, IN_PKTINFO.pack(0, local, bytes(4))
 
 
 def main() -> None:
@@ -187,12 +216,8 @@ def main() -> None:
             if descriptor == 0:
                 return
             number, sock = numbers[descriptor]
-            try:
-                accepted, _ = sock.accept()
-            except OSError:
-                continue
-            with accepted, suppress(OSError):
-                accepted.send(b"socket %d\n" % number)
+            with suppress(OSError):
+                answer(sock, b"socket %d\n" % number)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,21 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netlab.checks import Banner, Tcp
+from netlab.checks import AnyAnswer, Banner, Check, Tcp
 from netlab.errors import AgentError
 from netlab.facts import Facts, read_facts
-from netlab.model import Bind, Link, Observation, Prediction, Target, Verdict
+from netlab.model import (
+    BY_TCP,
+    AnswersFrom,
+    Bind,
+    Link,
+    Observation,
+    Prediction,
+    Protocol,
+    Target,
+    Transport,
+    Verdict,
+)
 from netlab.predict import View, predict
 from netlab.probes import Probe, ProbeResult, judge, probe_request, read_probe_results
 
@@ -23,6 +34,11 @@ if TYPE_CHECKING:
     from netlab.backends import Channel, Lab
 
 PORT = 19500
+BY_UDP = Transport(Protocol.UDP)
+BY_UDP_FROM_DIALLED = Transport(Protocol.UDP, AnswersFrom.DIALLED)
+# A port each, so that one lab serves all of them.
+PORTS = {BY_TCP: PORT, BY_UDP: PORT, BY_UDP_FROM_DIALLED: PORT + 1}
+CHECKS: dict[str, Check] = {"tcp": Tcp(), "banner": Banner("socket"), "any-answer": AnyAnswer(b"?")}
 PROGRAM = Path(__file__).with_name("lab_program.py").read_text()
 
 
@@ -38,6 +54,18 @@ def start(lab: Lab, host: str, plan: Mapping[str, Any], running: ExitStack) -> C
     return channel
 
 
+def socket_of(transport: Transport, device: str | None = None) -> dict[str, Any]:
+    """Return in the plan's words a wildcard socket that is talked to so."""
+    return {
+        "address": "::",
+        "port": PORTS[transport],
+        "v6only": False,
+        "device": device,
+        "protocol": transport.protocol,
+        "from_dialled": transport.answers_from is AnswersFrom.DIALLED,
+    }
+
+
 def refused(channel: Channel) -> list[list[Any]]:
     """Wait until the plan is carried out; return what the kernel refused of it."""
     line = channel.readline(20)
@@ -48,7 +76,8 @@ def refused(channel: Channel) -> list[list[Any]]:
 
 def read(agents: Agents, hosts: Iterable[str], *names: str) -> dict[str, Facts]:
     """Read the facts of hosts."""
-    answers = agents.call("facts", {host: {"names": list(names)} for host in hosts}, 30, _nobody)
+    asked = {host: {"names": list(names), "datagrams": True} for host in hosts}
+    answers = agents.call("facts", asked, 30, _nobody)
     return {host: read_facts(host, _answer(answer)) for host, answer in answers.items()}
 
 
@@ -59,9 +88,9 @@ def dial(
     asked = {
         host: {str(number): dial for number, dial in enumerate(dialled)} for host, dialled in dials.items()
     }
-    what = Tcp() if check == "tcp" else Banner("socket")
+    what, by = CHECKS[check], Protocol.UDP if check == "any-answer" else Protocol.TCP
     requests = {
-        host: probe_request((Probe(key, *dialled, what) for key, dialled in them.items()), timeout_s)
+        host: probe_request((Probe(key, *dialled, what, by) for key, dialled in them.items()), timeout_s)
         for host, them in asked.items()
         if them
     }
@@ -105,20 +134,25 @@ class Measured:
         return f"predicted {self.predicted}:\n{steps}\nobserved {self.observed}:\n{evidence}"
 
 
-def predicted(view: View, vantage: str, target: str) -> Prediction:
+def predicted(view: View, vantage: str, target: str, transport: Transport = BY_TCP) -> Prediction:
     """Predict a dial; whose service answers is not asked."""
-    return predict(view, Bind("any", vantage, "::"), PORT, vantage, Target(target, target))
+    bind, port = Bind("any", vantage, "::"), PORTS[transport]
+    return predict(view, bind, port, vantage, Target(target, target), transport)
 
 
 def measure(
-    agents: Agents, predictions: Mapping[tuple[str, str], Prediction], timeout_s: float
+    agents: Agents,
+    predictions: Mapping[tuple[str, str], Prediction],
+    timeout_s: float,
+    transport: Transport = BY_TCP,
 ) -> dict[tuple[str, str], Measured]:
     """Dial from vantages to targets, all at once, and put what came of it beside what was predicted."""
+    protocol, port = transport.protocol, PORTS[transport]
     dials: dict[str, list[tuple[str, int]]] = {}
     for vantage, target in predictions:
-        dials.setdefault(vantage, []).append((target, PORT))
-    results = dial(agents, dials, "tcp", timeout_s)
+        dials.setdefault(vantage, []).append((target, port))
+    results = dial(agents, dials, "tcp" if protocol is Protocol.TCP else "any-answer", timeout_s)
     return {
-        (vantage, target): Measured(prediction, judge(results[vantage][target, PORT]))
+        (vantage, target): Measured(prediction, judge(results[vantage][target, port], protocol))
         for (vantage, target), prediction in predictions.items()
     }

@@ -5,59 +5,29 @@ Every expectation is written down here, and holds for the prediction and for the
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
 import pytest
 
-from netlab.agents import Agents
-from netlab.backends.netns import NetnsLab
-from netlab.errors import BackendUnavailableError
-from netlab.model import Host, Network, Topology
-from netlab.predict import View
-from tests.netns.measuring import PORT, Measured, link, measure, predicted, read, refused, start
-from tests.requirements import unavailable
+from tests.netns.cases import (
+    ANY4,
+    ANY6,
+    FORBIDDEN,
+    INVALID,
+    NO_HOST,
+    NO_NETWORK,
+    OPEN,
+    REFUSED,
+    TIMEOUT,
+    Cases,
+    On,
+    at,
+    check,
+    measured,
+    routes,
+    rp_filter,
+)
+from tests.netns.measuring import Measured
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-OPEN, REFUSED, TIMEOUT = "open", "refused", "timeout"
-NO_NETWORK, NO_HOST = "unreachable (ENETUNREACH)", "unreachable (EHOSTUNREACH)"
-INVALID, FORBIDDEN = "unreachable (EINVAL)", "unreachable (EACCES)"
-TIMEOUT_S = 5.0  # as netlab.run has it: a neighbour that does not answer costs three, a second route two
-
-ANY4, ANY6 = "0.0.0.0/0", "::/0"
-
-
-@dataclass(frozen=True)
-class On:
-    """A host: its networks in the order of eth0, eth1, ..., each with its addresses there."""
-
-    links: dict[str, tuple[str, ...]]
-    router: bool = False
-    plan: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    sysctls: dict[str, str] = field(default_factory=dict)
-    device: str | None = None  # that the listening socket is bound to
-
-
-def at(number: int, *networks: int) -> dict[str, tuple[str, ...]]:
-    """Return links with an IPv4 and an IPv6 address each, both ending in the number."""
-    return {f"n{net}": (f"198.18.{net}.{number}/24", f"2001:db8:{net}::{number}/64") for net in networks}
-
-
-def routes(*said: tuple[str, str] | dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Return a plan with routes: a destination and a gateway, or more."""
-    return {"routes": [{"to": r[0], "via": r[1]} if isinstance(r, tuple) else r for r in said]}
-
-
-def rp_filter(device: str, value: int) -> dict[str, str]:
-    return {f"net/ipv4/conf/{device}/rp_filter": str(value)}
-
-
-Hosts = dict[str, On]
-Dials = dict[tuple[str, str], str]
-CASES: dict[str, tuple[Hosts, Dials]] = {
+CASES: Cases = {
     "a circle of two routers uses the hops up, and the sender is told": (
         {
             "a": On(at(1, 1), plan=routes((ANY4, "198.18.1.2"), (ANY6, "2001:db8:1::2"))),
@@ -497,50 +467,15 @@ CASES: dict[str, tuple[Hosts, Dials]] = {
         {("a", "198.18.1.2"): NO_HOST, ("a", "2001:db8:1::2"): NO_HOST},
     ),
 }
-NUMBERS = {name: number for number, name in enumerate(CASES)}
-
-
-def hosts(name: str) -> Iterator[Host]:
-    number = NUMBERS[name]
-    for host, on in CASES[name][0].items():
-        links = tuple(
-            link(f"eth{index}", f"c{number}{network}", *addresses)
-            for index, (network, addresses) in enumerate(on.links.items())
-        )
-        yield Host(f"c{number}{host}", links, forwards=on.router)
-
-
-def plan(on: On) -> dict[str, Any]:
-    socket = {"address": "::", "port": PORT, "v6only": False, "device": on.device}
-    return {**on.plan, "sysctls": on.sysctls, "sockets": [socket]}
 
 
 @pytest.fixture(scope="module")
-def measured() -> Iterator[dict[tuple[str, str], Measured]]:
-    everyone = tuple(host for name in CASES for host in hosts(name))
-    networks = dict.fromkeys(link.network for host in everyone for link in host.links)
-    topology = Topology(tuple(Network(name) for name in networks), everyone)
-    try:
-        with NetnsLab(topology) as lab, Agents(lab) as agents, ExitStack() as running:
-            channels = {
-                f"c{NUMBERS[name]}{host}": start(lab, f"c{NUMBERS[name]}{host}", plan(on), running)
-                for name in CASES
-                for host, on in CASES[name][0].items()
-            }
-            for host, channel in channels.items():
-                assert not refused(channel), host
-            view = View(read(agents, lab.hosts), topology)
-            dials = [(f"c{NUMBERS[name]}{host}", target) for name in CASES for host, target in CASES[name][1]]
-            predictions = {(host, target): predicted(view, host, target) for host, target in dials}
-            yield measure(agents, predictions, TIMEOUT_S)
-    except BackendUnavailableError as error:
-        unavailable("netns", str(error))
+def found() -> dict[tuple[str, str, str], Measured]:
+    return measured(CASES)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_prediction_and_the_kernel_agree_that(
-    name: str, measured: dict[tuple[str, str], Measured]
+    name: str, found: dict[tuple[str, str, str], Measured]
 ) -> None:
-    for (host, target), expected in CASES[name][1].items():
-        found = measured[f"c{NUMBERS[name]}{host}", target]
-        assert (found.predicted, found.observed) == (expected, expected), f"{host} dials {target}: {found}"
+    check(name, CASES, found)

@@ -1,4 +1,4 @@
-"""Which socket takes a connection: the predictor's rule against the kernel's, on random sets of sockets."""
+"""Which socket takes a connection, or a datagram: the predictor's rule against the kernel's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netlab.agents import Agents
 from netlab.backends.netns import NetnsLab
 from netlab.errors import BackendUnavailableError
 from netlab.facts import Listener
-from netlab.model import Bind, Host, Network, Route, Topology
+from netlab.model import Bind, Host, Network, Protocol, Route, Topology
 from netlab.predict import View
 from netlab.predict.binding import cannot_bind
 from netlab.predict.listeners import candidates, find_listener
@@ -95,7 +95,7 @@ def link_local(facts: Facts) -> dict[str, str]:
     }
 
 
-def random_sockets(rng: Random, addresses: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def random_sockets(rng: Random, protocol: Protocol, addresses: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """Yield sockets, in sets that share a port of their own."""
     for port in range(FIRST_PORT, FIRST_PORT + SETS):
         reuse = rng.choice(([], [], ["SO_REUSEADDR"], ["SO_REUSEPORT"]))
@@ -113,6 +113,7 @@ def random_sockets(rng: Random, addresses: tuple[str, ...]) -> Iterator[dict[str
                     "device": device,
                     "v6only": v6only,
                     "reuse": reuse,
+                    "protocol": protocol,
                 }
 
 
@@ -133,24 +134,29 @@ def destination(text: str) -> tuple[IPAddress, str | None]:
 
 
 def taken_by(result: ProbeResult) -> int | str:
-    """Return the number of the socket that took a connection, or the errno."""
-    if result.check is None:
-        return result.attempts[-1].errno or "?"
-    return int(result.check.text.partition("socket ")[2].rstrip("'").replace("\\n", ""))
+    """Return the number of the socket that took a connection or a datagram, or the errno."""
+    last = result.attempts[-1]
+    answer = result.check or last.elsewhere
+    if answer is None:
+        return last.errno or "?"
+    return int(answer.text.partition("socket ")[2].rstrip("'").replace("\\n", ""))
 
 
-def test_every_connection_goes_to_the_socket_that_the_rule_names(lab: Lab, agents: Agents) -> None:
+@pytest.mark.parametrize("protocol", Protocol)
+def test_every_dial_goes_to_the_socket_that_the_rule_names(
+    lab: Lab, agents: Agents, protocol: Protocol
+) -> None:
     rng = Random(20)
     scoped = link_local(read(agents, lab.hosts)["server"])
-    sockets = list(random_sockets(rng, (*BOUND, *scoped.values())))
+    sockets = list(random_sockets(rng, protocol, (*BOUND, *scoped.values())))
     with ExitStack() as running:
         failed = {number for _, number, _ in refused(start(lab, "server", {"sockets": sockets}, running))}
         facts = read(agents, lab.hosts)
         listeners: dict[int, list[Listener]] = {}
-        for listener in facts["server"].listeners:
+        for listener in facts["server"].sockets(protocol):
             listeners.setdefault(listener.port, []).append(listener)
         opened = {number: as_listener(said) for number, said in enumerate(sockets) if number not in failed}
-        assert Counter(opened.values()) == Counter(facts["server"].listeners)
+        assert Counter(opened.values()) == Counter(facts["server"].sockets(protocol))
 
         addresses = {
             "server": (*DIALLED, *scoped.values(), "127.0.0.1", "127.0.0.9", "::1", "::ffff:198.18.1.11"),
@@ -159,7 +165,7 @@ def test_every_connection_goes_to_the_socket_that_the_rule_names(lab: Lab, agent
         }
         ports = range(FIRST_PORT, FIRST_PORT + SETS)
         dials = {host: [(text, port) for text in addresses[host] for port in ports] for host in addresses}
-        results = dial(agents, dials, "banner", 3)
+        results = dial(agents, dials, "banner" if protocol is Protocol.TCP else "any-answer", 3)
 
     view = View(facts, TOPOLOGY)
     reuse = {said["port"]: said["reuse"] for said in sockets}
@@ -175,7 +181,7 @@ def test_every_connection_goes_to_the_socket_that_the_rule_names(lab: Lab, agent
                 if "SO_REUSEPORT" in reuse[port] and len(able) > 1:
                     compared["not seen"] += 1  # facts don't tell that a socket shares its port
                     continue
-                found = find_listener(listeners.get(port, ()), to, port, sent.device)
+                found = find_listener(listeners.get(port, ()), to, port, sent.device, protocol)
                 got = taken_by(results[host][text, port])
                 expected = "ECONNREFUSED" if found is None else found
                 observed = got if isinstance(got, str) else opened[got]
@@ -190,15 +196,25 @@ def test_every_connection_goes_to_the_socket_that_the_rule_names(lab: Lab, agent
 
 ADDRESSES = (
     *(*BOUND, "198.18.1.250", "2001:db8:1::250", "198.18.1.255", "224.0.0.9", "255.255.255.255"),
-    *("127.255.255.254", "::ffff:198.18.1.250", "fe80::1", "fe80::1%eth0", "198.18.1.20", "::2", "ff02::9"),
+    *(
+        "127.255.255.254",
+        "::ffff:198.18.1.250",
+        "fe80::1",
+        "fe80::1%eth0",
+        "198.18.1.20",
+        "::2",
+        "ff02::9",
+        "ff05::9",
+    ),
 )
 
 
-def test_bind_fails_exactly_where_it_is_predicted_to(lab: Lab, agents: Agents) -> None:
+@pytest.mark.parametrize("protocol", Protocol)
+def test_bind_fails_exactly_where_it_is_predicted_to(lab: Lab, agents: Agents, protocol: Protocol) -> None:
     scoped = link_local(read(agents, lab.hosts)["server"])
     wrong_scope = scoped["eth0"].replace("eth0", "eth1")
     sockets = [
-        {"address": address, "port": OTHER_PORT + number, "device": device}
+        {"address": address, "port": OTHER_PORT + number, "device": device, "protocol": protocol}
         for number, (address, device) in enumerate(
             (address, device)
             for address in (*ADDRESSES, *scoped.values(), wrong_scope)
@@ -211,7 +227,7 @@ def test_bind_fails_exactly_where_it_is_predicted_to(lab: Lab, agents: Agents) -
     wrong = []
     for number, said in enumerate(sockets):
         bind = Bind("it", "server", str(said["address"]), device=said["device"])  # type: ignore[arg-type]
-        predicted = cannot_bind(facts, bind, FIRST_PORT)
+        predicted = cannot_bind(facts, bind, FIRST_PORT, protocol)
         detail = predicted.outcome.detail if predicted is not None else None
         if detail != errors.get(number):
             wrong.append((said, detail, errors.get(number)))

@@ -46,7 +46,7 @@ def test_the_tests_pass_and_fail_as_the_guide_shows(run_pytest: Pytest, pytester
     for number, text in enumerate(blocks("python")):
         (pytester.path / f"test_{number}.py").write_text(text)
     result = run_pytest()
-    result.assert_outcomes(passed=7, failed=1)
+    result.assert_outcomes(passed=8, failed=1)
     assert_shown(blocks("")[1], result)
 
 

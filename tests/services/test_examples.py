@@ -33,6 +33,7 @@ PROGRAMS = {
     "postgresql": "postgres",
     "redis": "redis-server",
     "sshd": "sshd",
+    "udp": sys.executable,
 }
 # Where Debian and Ubuntu have them, beside PATH.
 PLACES = ("/usr/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin")))

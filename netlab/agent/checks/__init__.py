@@ -1,8 +1,8 @@
 """Checks: is it the right application that answers? A module each, imported when it is asked for.
 
 A module has `FIELDS`, what a request says of such a check: each field, what is valid in it, and that in
-words; and `check`, which talks to the application, returns what it saw, and raises FindingError if it is not
-the right one.
+words. `check` talks to the application over a connection, returns what it saw, and raises FindingError if it
+is not the right one. Over datagrams, `question` is what is sent, and `finding` does so with an answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from netlab.agent.shapes import Json
 
-KINDS = ("hftp", "tcp", "banner", "send-expect", "http", "tls", "dns")
+KINDS = ("hftp", "tcp", "banner", "send-expect", "http", "tls", "dns", "any-answer")
 
 
 def check(sock: socket.socket, wanted: Json, timeout_s: float) -> Json:
@@ -31,10 +31,13 @@ def check(sock: socket.socket, wanted: Json, timeout_s: float) -> Json:
     return {"result": "right", "text": said}
 
 
-def validate(wanted: Json) -> None:
-    """Raise RequestError unless a check is of a known kind and says everything that it needs."""
-    known = ", ".join(KINDS)
-    kind = required(wanted, "kind", lambda value: is_text(value) and value in KINDS, "one of " + known)
+def validate(wanted: Json, protocol: str) -> None:
+    """Raise RequestError unless a check works over a protocol and says everything that it needs."""
+    known = [kind for kind in KINDS if protocol == "tcp" or hasattr(module(kind), "question")]
+    known = [kind for kind in known if protocol == "udp" or kind != "any-answer"]
+    kind = required(
+        wanted, "kind", lambda value: is_text(value) and value in known, f"one of {', '.join(known)}"
+    )
     for key, (valid, allowed) in module(kind).FIELDS.items():
         required(wanted, key, valid, allowed)
 

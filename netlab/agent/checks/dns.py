@@ -41,13 +41,13 @@ FIELDS = {
 
 def check(talk: Connection, wanted: Json) -> str:
     """A DNS server is right if it knows the answer; over TCP a length goes first (RFC 1035, 4.2.2)."""
-    query = dns_query(wanted)
+    query = question(wanted)
     talk.send(struct.pack("!H", len(query)) + query)
     (length,) = struct.unpack("!H", talk.take(2))
-    return dns_finding(query, talk.take(length), wanted)
+    return finding(query, talk.take(length), wanted)
 
 
-def dns_query(wanted: Json) -> bytes:
+def question(wanted: Json) -> bytes:
     """Write a query (RFC 1035, 4.1)."""
     header = DNS_HEADER.pack(int.from_bytes(os.urandom(2), "big"), DNS_RECURSION_DESIRED, 1, 0, 0, 0)
     labels = [label.encode("ascii", "replace")[:63] for label in wanted["name"].split(".") if label]
@@ -55,16 +55,16 @@ def dns_query(wanted: Json) -> bytes:
     return header + name + DNS_FIXED.pack(DNS_TYPES[wanted["type"]], DNS_IN)
 
 
-def dns_finding(query: bytes, answer: bytes, wanted: Json) -> str:
+def finding(query: bytes, answer: bytes, wanted: Json) -> str:
     """Judge what a DNS server answers to a query."""
     asked = f"{wanted['type']} {wanted['name']}"
     try:
         number, flags, _, count, _, _ = DNS_HEADER.unpack_from(answer)
-        question = answer[DNS_HEADER.size : len(query)]
+        asked_again = answer[DNS_HEADER.size : len(query)]
         if number != int.from_bytes(query[:2], "big") or not flags & DNS_RESPONSE:
             raise ValueError
         code = flags & 0xF
-        if not code and question.lower() != query[DNS_HEADER.size :].lower():
+        if not code and asked_again.lower() != query[DNS_HEADER.size :].lower():
             raise ValueError
         found = dns_records(answer, len(query), count, DNS_TYPES[wanted["type"]]) if not code else []
     except (IndexError, ValueError, struct.error, OSError):

@@ -115,6 +115,7 @@ def describe(
         filters_ipv6=major_of(version) >= 27 or experimental,
         internal=tuple(names[identity] for identity, said in bridges.items() if said.get("Internal")),
         publications=tuple(_publications(own)),
+        publishes_udp=tuple((udp.address, udp.port) for udp in _publications(own, "udp")),
         sharing=tuple(host for host, c in named.items() if _shared_with(c) == "host"),
     )
     topology = Topology(tuple(_networks(bridges, names)), (*hosts, gateways))
@@ -153,11 +154,11 @@ def _shared_with(container: Inspected) -> str | None:
     return mode.removeprefix("container:") if mode.startswith("container:") else None
 
 
-def _publications(containers: Mapping[str, Inspected]) -> Iterator[Publication]:
+def _publications(containers: Mapping[str, Inspected], wanted: str = "tcp") -> Iterator[Publication]:
     for host, container in containers.items():
         for inside, outside in (container["NetworkSettings"].get("Ports") or {}).items():
             port, _, protocol = inside.partition("/")
-            if protocol != "tcp":
+            if protocol != wanted:
                 continue
             for binding in outside or ():
                 address = ip_address(binding["HostIp"] or "0.0.0.0")

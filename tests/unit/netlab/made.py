@@ -79,6 +79,7 @@ def facts(
     names: dict[str, str] | None = None,
     sysctls: dict[str, str] | None = None,
     forwards: bool = False,
+    datagram_sockets: tuple[Listener, ...] = (),
 ) -> Facts:
     """Return the facts of a host with these interfaces and lo, and the routes that the kernel adds."""
     everything = (LO, *interfaces) if not any(i.loopback for i in interfaces) else interfaces
@@ -91,7 +92,9 @@ def facts(
         name: Resolution(tuple(map(ip_address, text.split()))) if text else Resolution(error="EAI_NONAME")
         for name, text in (names or {}).items()
     }
-    return Facts("host", "6.1", everything, (*own, *routes), rules, listeners, resolved, known)
+    return Facts(
+        "host", "6.1", everything, (*own, *routes), rules, listeners, resolved, known, datagram_sockets
+    )
 
 
 def _own_routes(i: Interface, address: IPInterface) -> list[RouteEntry]:

@@ -16,7 +16,20 @@ from netlab.expectations.message import message
 from netlab.expectations.results import hold
 from netlab.expectations.rules import Rule, Surroundings, expectation_of
 from netlab.experiments.plan import Dial, Selection
-from netlab.model import Bind, Host, Link, Network, Outcome, Target, Topology, Verdict
+from netlab.model import (
+    BY_TCP,
+    AnswersFrom,
+    Bind,
+    Host,
+    Link,
+    Network,
+    Outcome,
+    Protocol,
+    Target,
+    Topology,
+    Transport,
+    Verdict,
+)
 from netlab.report.record import record
 from tests.unit.netlab.made import OPEN, REFUSED, matrix
 
@@ -76,6 +89,25 @@ def test_a_bind_may_have_a_command_and_a_port_of_its_own_and_no_address() -> Non
     assert [bind.address for bind in experiment.binds] == ["", "0.0.0.0", ""]
 
 
+def test_a_bind_may_be_talked_to_otherwise_than_the_others() -> None:
+    text = "service: {command: [x], port: 53, check: {dns: {name: a.test}}}\n"
+    text += "binds: {by-tcp: , by-udp: {protocol: udp, answers-from: dialled}}\n"
+    services = check_file(text).services()
+    assert services["by-tcp"].transport == BY_TCP
+    assert services["by-udp"].transport == Transport(Protocol.UDP, AnswersFrom.DIALLED)
+    topology = check_file(text).topology
+    assert topology is not None
+    assert check_file(text).on(topology).protocols == {Protocol.TCP, Protocol.UDP}
+
+
+def test_a_bind_inherits_the_protocol_and_where_answers_come_from() -> None:
+    text = "service: {command: [x], port: 53, protocol: udp, answers-from: dialled, check: {dns: {name: a.test}}}\n"
+    services = check_file(text + "binds: {a: , b: {answers-from: routed}, c: {protocol: tcp}}\n").services()
+    assert services["a"].transport == Transport(Protocol.UDP, AnswersFrom.DIALLED)
+    assert services["b"].transport == Transport(Protocol.UDP, AnswersFrom.ROUTED)
+    assert services["c"].transport == BY_TCP
+
+
 def test_vantages_are_names_or_say_what_they_dial() -> None:
     file = check_file(MINIMAL + "vantages: [peer]\n")
     assert {dial.vantage for dial in file.dials() or ()} == {"peer"}
@@ -105,11 +137,23 @@ WRONG = [
     ),
     (
         "service: {comand: [x], port: 80}\n",
-        "netlab.yaml:1: service.comand: unknown key (did you mean 'command'?); allowed here: command, image, options, files, port, check",
+        "netlab.yaml:1: service.comand: unknown key (did you mean 'command'?); allowed here: protocol, answers-from, command, image, options, files, port, check",
+    ),
+    (
+        "service: {command: [x], port: 53, protocol: udp}\n",
+        "netlab.yaml:1: service.check: tcp is about connections; over UDP only an answer says something: check by dns or send-expect",
+    ),
+    (
+        "service:\n  command: [x]\n  port: 53\n  check: http\nbinds:\n  a: {protocol: udp}\n",
+        "netlab.yaml:6: binds.a.protocol: http is about connections; over UDP only an answer says something: check by dns or send-expect",
+    ),
+    (
+        "service:\n  command: [x]\n  port: 53\n  check: {dns: {name: a.test}}\nbinds:\n  a: {answers-from: dialled}\n",
+        "netlab.yaml:6: binds.a.answers-from: answers-from goes with protocol: udp",
     ),
     (
         MINIMAL + "expect: [alow]\n",
-        "netlab.yaml:2: expect.0: no expectation is called 'alow': there is allow, deny, open, wrong-service, accepted, refused, timeout, unreachable, unresolved, not-bound",
+        "netlab.yaml:2: expect.0: no expectation is called 'alow': there is allow, deny, open, wrong-service, accepted, wrong-source, refused, timeout, no-answer, unreachable, unresolved, not-bound",
     ),
     (
         MINIMAL + "expect:\n  - allow: peer\n    deny: remote\n",
@@ -248,7 +292,7 @@ def test_patterns_name_vantages_networks_and_groups(of: dict[str, tuple[str, ...
     ("wants", "met"),
     [
         ("allow", {"open"}),
-        ("deny", {"refused", "timeout", "unreachable (ENETUNREACH)", "unresolved (EAI_NONAME)"}),
+        ("deny", {"refused", "timeout", "no-answer", "unreachable (ENETUNREACH)", "unresolved (EAI_NONAME)"}),
         ("open", {"open"}),
         ("refused", {"refused"}),
         ("timeout", {"timeout"}),
@@ -259,6 +303,10 @@ def test_patterns_name_vantages_networks_and_groups(of: dict[str, tuple[str, ...
         ("accepted (silent)", set()),
         ("not-bound", {"not-bound (EADDRINUSE)"}),
         ("wrong-service", {"wrong-service"}),
+        ("no-answer", {"no-answer"}),
+        ("wrong-source", {"wrong-source (198.18.1.11)"}),
+        ("wrong-source (198.18.1.11)", {"wrong-source (198.18.1.11)"}),
+        ("wrong-source (port)", set()),
     ],
 )
 def test_what_meets_an_expectation(wants: str, met: set[str]) -> None:
@@ -271,6 +319,8 @@ def test_what_meets_an_expectation(wants: str, met: set[str]) -> None:
         Outcome(Verdict.ACCEPTED, "reset"),
         Outcome(Verdict.WRONG_SERVICE),
         Outcome(Verdict.NOT_BOUND, "EADDRINUSE"),
+        Outcome(Verdict.NO_ANSWER),
+        Outcome(Verdict.WRONG_SOURCE, "198.18.1.11"),
     ]
     expectation = Expectation(wants, "netlab.yaml", 1)
     assert {str(outcome) for outcome in outcomes if expectation.met_by(outcome)} == met

@@ -27,7 +27,7 @@ EDITS = [
     (
         "port: 19500",
         "prot: 19500",
-        "x.yaml:56: service.prot: unknown key (did you mean 'port'?); allowed here: command, options, port, check",
+        "x.yaml:56: service.prot: unknown key (did you mean 'port'?); allowed here: protocol, answers-from, command, options, port, check",
     ),
     (
         "check: hftp",
@@ -242,7 +242,7 @@ EDITS = [
     (
         "port: 19500",
         "port: 19500\n  patience: 5",
-        "x.yaml:57: service.patience: unknown key; allowed here: command, options, port, check",
+        "x.yaml:57: service.patience: unknown key; allowed here: protocol, answers-from, command, options, port, check",
     ),
     (
         "  elsewhere: {",

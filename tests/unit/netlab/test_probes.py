@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 
 from netlab.checks import Hftp
 from netlab.errors import AgentError
-from netlab.model import Outcome, Verdict
+from netlab.model import Outcome, Protocol, Verdict
 from netlab.probes import (
     Attempt,
     CheckResult,
+    Elsewhere,
     Icmp,
     Probe,
     ProbeResult,
@@ -71,6 +73,7 @@ def test_a_request_says_everything_that_the_agent_needs() -> None:
                 "id": "any/lan-ipv4",
                 "address": "198.18.1.11",
                 "port": 19500,
+                "protocol": "tcp",
                 "check": {"kind": "hftp", "file": "netlab-nonce", "expect": "0f1e"},
             }
         ],
@@ -225,3 +228,49 @@ def test_what_a_host_says_can_give_a_terminal_no_orders() -> None:
     check = read_probe_results("peer", answer)["any/lan-ipv4"].check
     assert check is not None
     assert check.text == "\ufffd]0;x\ufffd\ufffd2J\ufffd"
+
+
+# --- Datagrams ---------------------------------------------------------------------------------------------
+
+
+def asked(**changed: Any) -> ProbeResult:
+    fields = {"errno": "ETIMEDOUT", "timed_out": True, "peer": (SERVER, 19500), "local": (PEER, 51234)}
+    return result(replace(attempt(**{**fields, **changed}), connected=False))
+
+
+def test_silence_is_no_answer_and_never_open() -> None:
+    judged = judge(asked(seconds=5.0), Protocol.UDP)
+    assert judged.outcome == Outcome(Verdict.NO_ANSWER)
+    assert judged.evidence == ("ask 198.18.1.11:19500: no answer after 5.0 s",)
+
+
+def test_an_icmp_error_is_a_refusal() -> None:
+    judged = judge(asked(errno="ECONNREFUSED", timed_out=False), Protocol.UDP)
+    assert judged.outcome == Outcome(Verdict.REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("source", "detail"),
+    [
+        (("198.18.1.12", 19500), "198.18.1.12"),
+        (("::ffff:198.18.1.12", 19500), "198.18.1.12"),
+        (("fe80::1%eth0", 19500), "fe80::1"),
+        (("198.18.1.11", 40000), "port"),
+        (("::ffff:198.18.1.11", 40000), "port"),
+    ],
+)
+def test_an_answer_from_elsewhere_is_a_verdict_of_its_own_and_says_from_where(
+    source: tuple[str, int], detail: str
+) -> None:
+    came = Elsewhere((ip_address(source[0]), source[1]), "it said 'pong'")
+    judged = judge(asked(errno=None, timed_out=False, elsewhere=came, seconds=0.3), Protocol.UDP)
+    assert judged.outcome == Outcome(Verdict.WRONG_SOURCE, detail)
+    ends = "198.18.1.20:51234 -> 198.18.1.11:19500"
+    assert judged.evidence[0].startswith(f"{ends} was answered after 300.0 ms, from ")
+    assert judged.evidence[0].endswith("it said 'pong'")
+
+
+def test_evidence_of_an_answer_to_a_datagram_speaks_of_no_connection() -> None:
+    judged = judge(result(CONNECTED, check=CheckResult("right", "it said 'pong'")), Protocol.UDP)
+    assert judged.outcome == Outcome(Verdict.OPEN)
+    assert "answered in" in judged.evidence[0]

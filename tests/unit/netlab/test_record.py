@@ -34,6 +34,7 @@ def test_a_cell_has_its_prediction_its_observation_and_their_grounds() -> None:
         "vantage": "peer",
         "target": "lan",
         "address": "198.18.1.11",
+        "protocol": "tcp",
         "agrees": True,
         "prediction": {
             "verdict": "refused",

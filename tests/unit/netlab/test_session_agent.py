@@ -138,10 +138,10 @@ DNS = {"name": "www.example.test", "type": "A", "answer": ""}
 @example("TXT", 1, b"\x00\x00\x10\x00\x01\x00\x00\x00\x00\x00\x02\xffx")
 def test_whatever_a_dns_server_says_there_is_a_finding(kind: str, count: int, records: bytes) -> None:
     wanted = {**DNS, "type": kind}
-    query = dns.dns_query(wanted)
+    query = dns.question(wanted)
     answer = query[:2] + b"\x80\x00\x00\x01" + bytes([0, count]) + query[8:] + records
     try:
-        text = dns.dns_finding(query, answer, wanted)
+        text = dns.finding(query, answer, wanted)
     except FindingError as finding:
         assert finding.result == "wrong"
         text = finding.text
@@ -150,10 +150,10 @@ def test_whatever_a_dns_server_says_there_is_a_finding(kind: str, count: int, re
 
 
 def test_an_answer_to_another_question_is_none() -> None:
-    query = dns.dns_query(DNS)
+    query = dns.question(DNS)
     record = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04\xc6\x12\x01\x0b"
     answer = query[:2] + b"\x80\x00\x00\x01\x00\x01" + query[8:] + record
-    assert dns.dns_finding(query, answer, DNS) == "DNS has 198.18.1.11 for A www.example.test"
+    assert dns.finding(query, answer, DNS) == "DNS has 198.18.1.11 for A www.example.test"
     others = [
         bytes([answer[0] ^ 1]) + answer[1:],  # another number
         answer[:2] + b"\x00" + answer[3:],  # a question itself
@@ -161,7 +161,7 @@ def test_an_answer_to_another_question_is_none() -> None:
     ]
     for other in others:
         with pytest.raises(FindingError, match="no DNS answer to A www"):
-            dns.dns_finding(query, other, DNS)
+            dns.finding(query, other, DNS)
 
 
 def test_the_right_answers_are_right() -> None:

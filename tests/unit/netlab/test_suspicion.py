@@ -1,11 +1,13 @@
-"""What to change where the facts did not foresee what happened."""
+"""What may stand between a prediction and what happened, and what to change then."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from netlab.model import Outcome, Target, Verdict
-from netlab.report.suspicion import remedy
+from netlab.model import Outcome, Protocol, Target, Verdict
+from netlab.report.suspicion import remedy, suspicion
 from tests.unit.netlab.made import BINDS, OPEN, REFUSED, cell
 
 TARGET = Target("lan", "198.18.1.12")
@@ -44,3 +46,43 @@ def test_what_came_out_as_predicted_has_the_remedy_of_the_facts_and_what_is_open
     assert told(REFUSED, REFUSED) == "bind 0.0.0.0"
     assert told(REFUSED, OPEN) == ""
     assert told(OPEN, OPEN) == ""
+
+
+@pytest.mark.parametrize(
+    ("observed", "said"),
+    [
+        (Outcome(Verdict.NO_ANSWER), "see whether the service on two answers such a question"),
+        (Outcome(Verdict.WRONG_SOURCE, "198.18.2.12"), "or dial 198.18.2.12"),
+        (Outcome(Verdict.WRONG_SOURCE, "port"), "or dial the port that it answers from"),
+        (Outcome(Verdict.REFUSED), "the packet filter that answers with an ICMP error"),
+        (Outcome(Verdict.NOT_BOUND, "EADDRINUSE"), "`ss -lunp` names it"),
+    ],
+)
+def test_what_datagrams_meet_has_a_remedy_of_its_own(observed: Outcome, said: str) -> None:
+    one = cell(BINDS[1], "peer", TARGET, OPEN, observed)
+    assert said in remedy(replace(one, protocol=Protocol.UDP))
+
+
+CASES = [
+    (Verdict.OPEN, Verdict.TIMEOUT, Protocol.TCP, "a packet filter between peer and two"),
+    (Verdict.OPEN, Verdict.REFUSED, Protocol.TCP, "a filter that answers with a reset"),
+    (Verdict.TIMEOUT, Verdict.OPEN, Protocol.TCP, "routes and addresses don't show"),
+    (Verdict.WRONG_SOURCE, Verdict.OPEN, Protocol.UDP, "say answers-from: dialled"),
+    (
+        Verdict.OPEN,
+        Verdict.WRONG_SOURCE,
+        Protocol.UDP,
+        "does not answer from the address that it is asked at",
+    ),
+    (Verdict.OPEN, Verdict.NO_ANSWER, Protocol.UDP, "the service on two does not answer what it is sent"),
+    (Verdict.REFUSED, Verdict.NO_ANSWER, Protocol.UDP, "net.ipv4.icmp_ratelimit"),
+    (Verdict.NO_ANSWER, Verdict.OPEN, Protocol.UDP, "routes and addresses don't show"),
+]
+
+
+@pytest.mark.parametrize(("predicted", "observed", "protocol", "said"), CASES)
+def test_a_disagreement_suggests_what_facts_don_t_show(
+    predicted: Verdict, observed: Verdict, protocol: Protocol, said: str
+) -> None:
+    one = cell(BINDS[1], "peer", TARGET, Outcome(predicted), Outcome(observed))
+    assert said in suspicion(replace(one, protocol=protocol))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netlab.model import Outcome, Verdict
+from netlab.model import Outcome, Protocol, Verdict
 from netlab.report.words import constants, differences, refusal
 from tests.unit.netlab.made import BINDS, OPEN, REFUSED, facts, interface, listener, matrix
 
@@ -99,3 +99,16 @@ def test_a_server_that_does_not_listen_is_told_by_its_reason() -> None:
 def test_a_connection_that_opens_and_dies_is_told_with_its_remedy() -> None:
     dies = matrix(two_peer_lan=Outcome(Verdict.ACCEPTED, "reset"))
     assert "From peer the connection opens, and then dies" in differences(dies)[1][1]
+
+
+def test_an_answer_from_elsewhere_is_told_with_who_asked_and_with_its_remedy() -> None:
+    lost = Outcome(Verdict.WRONG_SOURCE, "198.18.1.11")
+    told = differences(matrix(two_peer_lan=lost, two_server_lan=lost))[1][1]
+    assert "Asked by server (lan) and peer (lan), it answers from another address, which nobody takes" in told
+
+
+def test_a_refused_datagram_is_told_by_icmp_and_not_by_a_reset() -> None:
+    made = matrix()
+    cells = tuple(replace(cell, protocol=Protocol.UDP) for cell in made.cells)
+    assert "port unreachable" in refusal(replace(made, cells=cells))[0]
+    assert "reset" in refusal(made)[0]
