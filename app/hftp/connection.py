@@ -43,6 +43,7 @@ _LEAST_ROOM_BYTES = 4096
 
 _OK = Status.OK.line
 _SIZE_ANSWER = _OK + b"%d\r\n"
+_RAW_BEGINNING = _OK + b"Content-Length: %d\r\n\r\n"
 
 
 class RefusedError(Exception):
@@ -357,10 +358,10 @@ class Connection:
             file.close()
             raise RefusedError(Status.OFFSET_EXCEEDS_SIZE)
         if form:
-            self._segment = RawRange(file, offset, size)
+            self._segment = RawRange(file, offset, size, size)
             if self._can_send_files and size >= LEAST_SENDFILE_BYTES:
                 self.file_range = self._segment
-            return b"%bContent-Length: %d\r\n\r\n" % (_OK, size)
+            return _RAW_BEGINNING % size
         self._segment = Base64Range(file, offset, size, base64_encoder())
         return _OK
 

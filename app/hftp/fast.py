@@ -9,6 +9,8 @@ shared cores, Python 3.11; `make bench` measures the whole.
   size an answer costs 11 us instead of 16, system calls included; a bare loop's 8.
 - The parser matches a line, its end included, with one regular expression, and is not asked again when
   nothing is left (``hftp.connection``): 4.6 to 4.1 us for a request that is parsed and answered.
+- The file that was closed last stays open a little longer for who asks for it, unchanged, again
+  (``hftp.files.Kept``): 2.3 us instead of 5.8 to open and close it, a ninth of what a slice of 1 MiB costs.
 - accept() without socket.socket's layer of Python (``hftp.server``): 3.9 us instead of 6.0.
 - Who leaves in the turn in which it came is never added to epoll's list (``strategies.epoll``).
 - TCP_NODELAY is set on the listening socket and inherited (``hftp.server``): one system call less a client.

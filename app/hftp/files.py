@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections import deque
+from contextlib import suppress
 
 from hftp.constants import EOL
 from hftp.errors import BrokenAnswerError, DirectoryError
@@ -52,16 +54,23 @@ class NoSuchFileError(Exception):
 class File:
     """An open regular file.
 
+    Args:
+        descriptor: Of the file, open for reading.
+        status: What the system says of it.
+        kept: Where it goes when it is closed.
+
     Attributes:
         size: In bytes, when it was opened.
         descriptor: For those who can send it without reading it.
     """
 
-    __slots__ = ("descriptor", "size")
+    __slots__ = ("_kept", "descriptor", "identity", "size")
 
-    def __init__(self, descriptor: int, size: int) -> None:
+    def __init__(self, descriptor: int, status: os.stat_result, kept: Kept) -> None:
         self.descriptor = descriptor
-        self.size = size
+        self.size = status.st_size
+        self.identity = _identity(status)
+        self._kept = kept
 
     def read(self, offset: int, count: int) -> bytes:
         """Read exactly so many bytes.
@@ -88,8 +97,57 @@ class File:
         return piece
 
     def close(self) -> None:
-        """Give the descriptor back."""
-        os.close(self.descriptor)
+        """Give the descriptor back, now or a little later."""
+        self._kept.put(self)
+
+
+class Kept:
+    """The file that was closed last, open a little longer: who asks for a slice often asks for the next.
+
+    What a name stands for is looked at for each request; spared is to open the same file, unchanged, again.
+    Threads may share it.
+    """
+
+    def __init__(self) -> None:
+        self._files: deque[File] = deque()  # one at most, but for a moment
+
+    def put(self, file: File) -> None:
+        """Keep a file instead of the one before."""
+        self._files.append(file)
+        if len(self._files) > 1:
+            self.drop()
+
+    def maybe_take(self, status: os.stat_result) -> File | None:
+        """Give the file back to use, if it is the one that the system says this of.
+
+        The owner and the mode, and the time of the last change, are the same: so it could still be opened.
+        """
+        try:
+            file = self._files.pop()
+        except IndexError:
+            return None
+        if file.identity == _identity(status):
+            return file
+        os.close(file.descriptor)
+        return None
+
+    def drop(self) -> None:
+        """Close the file, if there is one."""
+        with suppress(IndexError):
+            os.close(self._files.popleft().descriptor)
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    """Tell files, and the states of a file, apart. While a file is open, no other has its number."""
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_mode,
+        status.st_uid,
+        status.st_gid,
+        status.st_size,
+        status.st_ctime_ns,
+    )
 
 
 class Moment:
@@ -128,6 +186,7 @@ class DataDirectory:
 
     Attributes:
         moment: For those who answer several requests at a time.
+        kept: The file that was closed last. Whoever serves the directory has it dropped now and then.
 
     Raises:
         DirectoryError: It can't be opened, read or searched.
@@ -135,6 +194,7 @@ class DataDirectory:
 
     def __init__(self, path: str, listing_bytes: int = MEMORY_BYTES) -> None:
         self.moment = Moment()
+        self.kept = Kept()
         self._listing_bytes = listing_bytes
         self._held: dict[object, int] = {}  # by listing that is being made or sent, in bytes
         try:
@@ -155,7 +215,8 @@ class DataDirectory:
         self.close()
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Give the descriptors back."""
+        self.kept.drop()
         os.close(self._descriptor)
 
     def size(self, name: bytes) -> int:
@@ -198,10 +259,11 @@ class DataDirectory:
             NoSuchFileError: There is no such regular file, or a symbolic link leads outside or nowhere.
             OSError: It can't be opened: permissions, or no descriptor is left.
         """
-        mode = self._status(name).st_mode
-        if stat.S_ISREG(mode):
-            return _open_regular(name, self._descriptor)
-        if stat.S_ISLNK(mode):
+        status = self._status(name)
+        kind = status.st_mode & _KIND
+        if kind == stat.S_IFREG:
+            return self.kept.maybe_take(status) or self._open_regular(name, self._descriptor)
+        if kind == stat.S_IFLNK:
             return self._open_target(name)
         # Not even tried: opening a FIFO wakes its writers, opening a device may do anything.
         raise NoSuchFileError
@@ -229,11 +291,22 @@ class DataDirectory:
                 os.close(parent)
             if not stat.S_ISREG(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
                 raise NoSuchFileError
-            return _open_regular(name, descriptor)
+            return self._open_regular(name, descriptor)
         except OSError as error:
             _raise_no_such_file(error)
         finally:
             os.close(descriptor)
+
+    def _open_regular(self, name: bytes, directory: int) -> File:
+        try:
+            descriptor = os.open(name, _OPEN_FLAGS, dir_fd=directory)
+        except OSError as error:
+            _raise_no_such_file(error)
+        status = os.fstat(descriptor)
+        if status.st_mode & _KIND != stat.S_IFREG:  # replaced since it was looked at
+            os.close(descriptor)
+            raise NoSuchFileError
+        return File(descriptor, status, self.kept)
 
     def listing(self) -> Generator[bytes, None, None]:
         """Make the body of a listing, a piece at a time.
@@ -295,18 +368,6 @@ class DataDirectory:
         except (NoSuchFileError, OSError):
             return False
         return True
-
-
-def _open_regular(name: bytes, directory: int) -> File:
-    try:
-        descriptor = os.open(name, _OPEN_FLAGS, dir_fd=directory)
-    except OSError as error:
-        _raise_no_such_file(error)
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):  # replaced since it was looked at
-        os.close(descriptor)
-        raise NoSuchFileError
-    return File(descriptor, status.st_size)
 
 
 def _open_directory(name: bytes, directory: int) -> int:

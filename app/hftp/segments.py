@@ -69,7 +69,7 @@ class _Range(Segment):
     __slots__ = ("file", "length", "offset", "size")
 
     def __init__(self, file: File, offset: int, size: int, length: int) -> None:
-        super().__init__()
+        self.position = 0
         self.file = file
         self.offset = offset
         self.size = size
@@ -102,9 +102,6 @@ class RawRange(_Range):
     """
 
     __slots__ = ()
-
-    def __init__(self, file: File, offset: int, size: int) -> None:
-        super().__init__(file, offset, size, size)
 
     def take(self, room: int) -> bytes:
         """Read as much as there is room for."""

@@ -173,6 +173,7 @@ class Server:
         if self._look_at <= now:
             self._look_at = now + self.limits.look_every_s
             self._to_look_at = list(self.peers.values())
+            self.directory.kept.drop()
         if self._to_look_at:
             self._look(now)
         if 0 < self._resume_at <= now:
@@ -185,6 +186,8 @@ class Server:
         del self.peers[peer.fd]
         self._strategy.farewell(peer)
         peer.close()
+        if not self.peers:
+            self.directory.kept.drop()
         self.counters.add(peer.connection.requests, peer.connection.bytes_taken)
         self.depart(peer)
 

@@ -7,6 +7,7 @@ import contextlib
 import resource
 import socket
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +24,6 @@ from tests.hftp.serving import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SIZE_OF_F = b"0 OK\r\n41\r\n"
 CONCURRENT = [name for name in STRATEGIES if name != "sequential"]
@@ -81,6 +81,23 @@ def test_a_client_that_takes_its_answer_slowly_is_not_sent_away(data: Path) -> N
         for _ in range(20):
             time.sleep(0.05)
             receive_exactly(sock, 200_000)
+
+
+def test_a_removed_file_is_soon_closed_though_its_client_stays(data: Path) -> None:
+    (data / "short-lived").write_bytes(b"x" * 100_000)
+    with running_server(data, "--answer-time", "0.4") as server, server.connect() as sock:
+        sock.sendall(b"get_slice short-lived 0 100000 raw\r\nget_metadata f\r\n")
+        receive_exactly(sock, len(b"0 OK\r\nContent-Length: 100000\r\n\r\n") + 100_000 + len(SIZE_OF_F))
+        (data / "short-lived").unlink()
+        wait_until(lambda: not _holds(server.process.pid, "short-lived"), "the file is closed")
+
+
+def _holds(pid: int, name: str) -> bool:
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            if name in str(descriptor.readlink()):
+                return True
+    return False
 
 
 @pytest.mark.parametrize("strategy", CONCURRENT)

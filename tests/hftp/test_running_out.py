@@ -243,7 +243,7 @@ def test_a_file_that_fails_when_it_is_sent_ends_in_a_reset(data: Path) -> None:
 
     class Failing(DataDirectory):
         def open(self, name: bytes) -> File:
-            return File(os.open(data, os.O_RDONLY), HUGE_BYTES)
+            return File(os.open(data, os.O_RDONLY), (data / "huge").stat(), self.kept)
 
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,

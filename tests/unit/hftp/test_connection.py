@@ -31,11 +31,16 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def connection(path: Path) -> Iterator[Connection]:
+def directory(path: Path) -> Iterator[DataDirectory]:
     with DataDirectory(str(path)) as directory:
-        connection = Connection(directory)
-        yield connection
-        connection.close()
+        yield directory
+
+
+@pytest.fixture
+def connection(directory: DataDirectory) -> Iterator[Connection]:
+    connection = Connection(directory)
+    yield connection
+    connection.close()
 
 
 def take(connection: Connection, most: int = 1 << 30) -> bytes:
@@ -196,7 +201,7 @@ def test_a_huge_slice_is_made_as_it_is_taken(connection: Connection, path: Path,
     assert connection.held_bytes <= ANSWER_PIECE_BYTES
 
 
-def test_requests_wait_while_answers_do(connection: Connection, path: Path) -> None:
+def test_requests_wait_while_answers_do(connection: Connection, directory: DataDirectory, path: Path) -> None:
     """Closing gives back the one file that is open: the second slice was not begun."""
     before = open_descriptors()
     os.truncate(path / "f", 1 << 30)
@@ -204,6 +209,7 @@ def test_requests_wait_while_answers_do(connection: Connection, path: Path) -> N
     connection.data_to_send()
     assert len(open_descriptors() - before) == 1
     connection.close()
+    directory.kept.drop()
     assert open_descriptors() == before
 
 

@@ -13,7 +13,7 @@ from hftp.files import DataDirectory, NoSuchFileError
 from tests.hftp.serving import open_descriptors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -186,6 +186,7 @@ def test_a_failed_open_leaves_no_descriptor(directory: DataDirectory, path: Path
         with pytest.raises(NoSuchFileError):
             directory.open(name)
     contents(directory, b"deep")
+    directory.kept.drop()
     assert open_descriptors() == before
 
 
@@ -203,3 +204,37 @@ def test_a_moment_does_not_know_what_is_not_there(path: Path, directory: DataDir
             directory.size(b"late")
         (path / "late").write_bytes(b"here")
         assert directory.size(b"late") == 4
+
+
+def test_one_closed_file_is_kept_for_who_asks_for_it_again(path: Path, directory: DataDirectory) -> None:
+    (path / "other").write_bytes(b"other")
+    first, again = directory.open(b"file"), directory.open(b"file")
+    assert first.descriptor != again.descriptor, "a file that is being read is nobody else's"
+    before = open_descriptors()
+    first.close()
+    again.close()
+    directory.open(b"other").close()
+    assert len(before) - len(open_descriptors()) == 1
+    kept = directory.open(b"other")
+    kept.close()
+    assert directory.open(b"other") is kept
+    kept.close()
+
+
+def test_a_kept_file_is_not_taken_for_what_has_its_name_now(path: Path, directory: DataDirectory) -> None:
+    file = path / "file"
+    changes: list[Callable[[], object]] = [
+        lambda: file.write_bytes(b"longer than before"),
+        lambda: file.chmod(0o600),
+        lambda: (path / "new").replace(file),
+    ]
+    for change in changes:
+        (path / "new").write_bytes(b"inside")
+        kept = directory.open(b"file")
+        kept.close()
+        change()
+        assert directory.open(b"file") is not kept
+        assert contents(directory, b"file") == file.read_bytes()
+    file.unlink()
+    with pytest.raises(NoSuchFileError):
+        directory.open(b"file")
