@@ -103,7 +103,9 @@ def test_a_server_has_its_files(netlab_host: Host, netlab_server: StartServer) -
 
 
 def test_a_server_that_cannot_bind_says_what_it_could(netlab_server: StartServer) -> None:
-    with pytest.raises(LabError, match=r"192\.0\.2\.1 is no address of this host, .*: bind 0\.0\.0\.0, the wildcard"):
+    with pytest.raises(
+        LabError, match=r"192\.0\.2\.1 is no address of this host, .*: bind 0\.0\.0\.0, the wildcard"
+    ):
         netlab_server(HTTP, bind="192.0.2.1")
 
 
