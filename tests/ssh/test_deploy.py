@@ -234,6 +234,18 @@ def test_a_server_that_dies_leaves_the_old_one_serving(lab: Room, main: str) -> 
     assert lab.netlab("status").code == 0
 
 
+def test_a_server_that_dies_at_once_is_found_out_beside_the_old_one_which_runs_on(
+    lab: Room,
+) -> None:
+    old = deployed(lab)
+    before = {host: lab.state(host) for host in lab.names}
+    bad = write(lab, "bad.pyz", zipapp_with({}, DIES_AT_ONCE))
+    for line in lines_of(lab.netlab("deploy", "--zipapp", bad)).values():
+        said = "tried out beside the old one, it does not serve: no luck at all"
+        assert line == f"went back {old[:12]} {said}; {old[:12]} ran all the time"
+    assert {host: lab.state(host) for host in lab.names} == before
+
+
 def test_a_server_that_dies_at_once_leaves_nothing_where_nothing_was(lab: Room) -> None:
     bad = write(lab, "bad.pyz", zipapp_with({}, DIES_AT_ONCE))
     done = lab.netlab("deploy", "--zipapp", bad)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from netlab.deploy.gate import vantages_of
 from netlab.deploy.release import release_for
 from netlab.deploy.result import Result, State, exit_code
 from netlab.deploy.screen import line_of, summary_of
+from netlab.deploy.there import deployer
 from netlab.deploy.there.cron import reboot_line
 from netlab.deploy.there.datafiles import plain_name
 from netlab.deploy.there.files import file_system_of
@@ -151,6 +153,19 @@ def test_a_lock_that_is_waited_for_is_had_though_its_directory_goes_with_its_hol
         os.close(held)
         os.close(waiting.result())
     assert (base / "lock").read_text().startswith("two, process ")
+
+
+def test_a_controller_that_says_nothing_for_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deployer, "IDLE_S", 1)
+    reading, writing = os.pipe()
+    os.write(writing, b"one\ntwo\nhalf")
+    before = signal.getsignal(signal.SIGALRM)
+    try:
+        with os.fdopen(reading, "rb") as stream:
+            assert [*deployer.requests(stream)] == [b"one\n", b"two\n"]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        os.close(writing)
 
 
 def test_a_lock_that_is_held_says_by_whom(tmp_path: Path) -> None:
