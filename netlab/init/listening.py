@@ -13,7 +13,7 @@ from pathlib import Path
 
 from netlab.backends.local import LocalChannel
 from netlab.errors import NetlabError
-from netlab.facts import Listener, read_facts
+from netlab.facts import Facts, Listener, read_facts
 from netlab.init.processes import Process, process_listening
 from netlab.init.secrets import MASK, masked
 from netlab.init.start import Row, Rule, Start, targets, versions_reached
@@ -66,13 +66,24 @@ class _ThisMachine:
 
 
 def _listeners(port: int) -> tuple[Listener, ...]:
+    asked = {"names": [], "datagrams": True}
     with AgentSession(_ThisMachine(), "this machine") as agent:
-        facts = read_facts("this machine", agent.call("facts", {"names": []}, timeout_s=_FACTS_WITHIN_S))
+        facts = read_facts("this machine", agent.call("facts", asked, timeout_s=_FACTS_WITHIN_S))
     found = tuple(listener for listener in facts.listeners if listener.port == port)
     if not found:
         there = ", ".join(map(str, sorted({listener.port for listener in facts.listeners}))) or "none"
-        raise NetlabError(f"nothing listens on TCP port {port} of this machine; ports that are: {there}")
+        by_udp = _by_udp(facts, port)
+        raise NetlabError(
+            f"nothing listens on TCP port {port} of this machine{by_udp}; ports that are: {there}"
+        )
     return tuple(sorted(found, key=_reach, reverse=True))
+
+
+def _by_udp(facts: Facts, port: int) -> str:
+    """Say that a port is one of UDP; how a service is recognised there, no socket tells."""
+    if all(socket.port != port for socket in facts.datagram_sockets):
+        return ""
+    return ", but by UDP: write protocol: udp and a check by dns or send-expect into netlab.yaml"
 
 
 def _reach(listener: Listener) -> tuple[int, bool]:

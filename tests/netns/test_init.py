@@ -228,6 +228,19 @@ def test_a_port_on_which_nothing_listens_is_told_with_those_that_are(tmp_path: P
     assert str(port) in refused.stderr
 
 
+def test_a_port_of_udp_is_told_as_one_with_what_to_write(tmp_path: Path) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        refused = netlab(tmp_path, "init", "--from-port", str(port))
+    assert refused.returncode == ExitCode.USAGE
+    assert (
+        f"nothing listens on TCP port {port} of this machine, but by UDP: write protocol: udp"
+        in refused.stderr
+    )
+    assert len(refused.stderr.splitlines()) == 1
+
+
 def test_the_schema_beside_the_file_is_one(tmp_path: Path) -> None:
     assert netlab(tmp_path, "init").returncode == ExitCode.OK
     schema = json.loads((tmp_path / "netlab.schema.json").read_text())

@@ -223,6 +223,13 @@ def test_why_explains_a_way_across_hosts(lab: Fleet) -> None:
     assert "predicted refused, observed refused" in done.out
 
 
+def test_why_asks_by_udp_and_a_machine_s_kernel_refuses_by_icmp(lab: Fleet) -> None:
+    done = lab.netlab("why", "remote", "peer:53/udp", "-i", "lab.yaml")
+    assert done.code == 0, done.out + done.err
+    assert "predicted refused, observed refused" in done.out
+    assert "port unreachable" in done.out
+
+
 def test_a_filter_that_no_fact_shows_is_suspected_where_it_may_be(own_lab: Fleet) -> None:
     dropped = [
         "iptables",

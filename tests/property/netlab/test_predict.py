@@ -9,7 +9,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netlab.facts import Facts, Interface, Listener, Resolution, RouteEntry, Rule
-from netlab.model import Bind, Host, Link, Network, Target, Topology, Verdict
+from netlab.model import (
+    BY_TCP,
+    AnswersFrom,
+    Bind,
+    Host,
+    Link,
+    Network,
+    Protocol,
+    Target,
+    Topology,
+    Transport,
+    Verdict,
+)
 from netlab.predict import View, predict
 from netlab.predict.listeners import candidates, find_listener
 from netlab.predict.routing import lookup
@@ -125,6 +137,7 @@ facts = st.builds(
         st.builds(Resolution, addresses=st.lists(plain4 | plain6, max_size=3).map(tuple), error=st.just("")),
     ),
     sysctls=sysctls(),
+    datagram_sockets=st.lists(listeners, max_size=4).map(tuple),
 )
 topologies = st.builds(
     lambda joined: Topology(
@@ -141,6 +154,11 @@ views = st.builds(
     st.tuples(*[facts for _ in HOSTS]),
     topologies,
 )
+transports = st.one_of(
+    st.just(BY_TCP), st.builds(Transport, st.just(Protocol.UDP), st.sampled_from(AnswersFrom))
+)
+TCP_ONLY = {Verdict.ACCEPTED, Verdict.TIMEOUT}
+UDP_ONLY = {Verdict.NO_ANSWER, Verdict.WRONG_SOURCE}
 binds = st.builds(
     Bind,
     name=st.just("it"),
@@ -151,12 +169,12 @@ binds = st.builds(
 )
 
 
-@given(views, binds, st.sampled_from(HOSTS), ips | st.sampled_from(["a", "b", "nobody"]))
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(views, binds, st.sampled_from(HOSTS), ips | st.sampled_from(["a", "b", "nobody"]), transports)
+@settings(max_examples=160, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_there_is_always_a_prediction_with_its_reasons(
-    view: View, bind: Bind, vantage: str, target: str
+    view: View, bind: Bind, vantage: str, target: str, transport: Transport
 ) -> None:
-    prediction = predict(view, bind, PORT, vantage, Target("it", target))
+    prediction = predict(view, bind, PORT, vantage, Target("it", target), transport)
     assert prediction.reason
     for step in prediction.reason:
         assert step.host in HOSTS
@@ -164,7 +182,9 @@ def test_there_is_always_a_prediction_with_its_reasons(
         assert step.rests_on
         assert "\n" not in step.text
     assert bool(prediction.remedy) != (prediction.outcome.verdict is Verdict.OPEN)
-    assert predict(view, bind, PORT, vantage, Target("it", target)) == prediction
+    assert predict(view, bind, PORT, vantage, Target("it", target), transport) == prediction
+    of_the_other = TCP_ONLY if transport.protocol is Protocol.UDP else UDP_ONLY
+    assert prediction.outcome.verdict not in of_the_other
 
 
 @given(facts, ips)
@@ -184,12 +204,12 @@ def test_a_route_has_the_destination_and_no_better_one_is_in_its_table(known: Fa
             assert not (better and address in other.destination)
 
 
-@given(st.lists(listeners, max_size=6), ips, devices)
+@given(st.lists(listeners, max_size=6), ips, devices, st.sampled_from(Protocol))
 def test_the_listener_hears_the_destination_and_wins_among_any_of_the_others(
-    sockets: list[Listener], text: str, device: str
+    sockets: list[Listener], text: str, device: str, protocol: Protocol
 ) -> None:
     address = IPv6Address(text.partition("%")[0]) if ":" in text else IPv4Address(text)
-    found = find_listener(sockets, address, PORT, device)
+    found = find_listener(sockets, address, PORT, device, protocol)
     able = candidates(sockets, address, PORT, device)
     assert (found is None) == (not able)
     if found is None:
@@ -197,4 +217,4 @@ def test_the_listener_hears_the_destination_and_wins_among_any_of_the_others(
     assert found.port == PORT
     assert found.device in (None, device)
     assert found.address.is_unspecified or found.address in (address, getattr(address, "ipv4_mapped", None))
-    assert find_listener([found], address, PORT, device) == found
+    assert find_listener([found], address, PORT, device, protocol) == found

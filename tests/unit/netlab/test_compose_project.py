@@ -63,8 +63,13 @@ def test_the_machine_has_an_address_on_every_bridge(containers: Inspected, netwo
     assert all(link.device.startswith("br-") for link in machine.links)
 
 
-def test_published_tcp_ports_are_read_and_udp_is_not(containers: Inspected, networks: Inspected) -> None:
-    publications = described(containers, networks).engine.publications
+def test_published_ports_are_read_those_of_udp_apart(containers: Inspected, networks: Inspected) -> None:
+    engine = described(containers, networks).engine
+    assert sorted(engine.publishes_udp, key=str) == [
+        (ip_address("0.0.0.0"), 32771),
+        (ip_address("::"), 32771),
+    ]
+    publications = engine.publications
     assert sorted(publications, key=lambda p: (p.port, str(p.address))) == [
         Publication(ip_address("0.0.0.0"), 28080, "web", 8000),
         Publication(ip_address("::"), 28080, "web", 8000),
