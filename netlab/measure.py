@@ -16,9 +16,10 @@ from netlab.checks import Check
 from netlab.errors import AgentError
 from netlab.experiments.plan import Dial
 from netlab.facts import Facts, read_facts
+from netlab.judging import judge
 from netlab.model import BY_TCP, Cell, Observation, Protocol, Transport
 from netlab.predict import View, predict
-from netlab.probes import Probe, ProbeResult, judge, probe_request, read_probe_results
+from netlab.probes import Probe, ProbeResult, probe_request, read_probe_results
 
 _T = TypeVar("_T")
 

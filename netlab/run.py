@@ -22,7 +22,7 @@ from netlab.measure import MARGIN_S, Progress, Question, measure, read, read_all
 from netlab.model import Cell, Observation, Outcome, Topology, Verdict
 from netlab.predict import View
 from netlab.predict.binding import describe_others
-from netlab.probes import ServiceStart, read_service_start, service_failure
+from netlab.starting import ServiceStart, read_service_start, service_failure
 
 # What a service needs at most until it listens; a loaded laboratory machine starts Python in about a second.
 SERVICE_TIMEOUT_S = 10.0

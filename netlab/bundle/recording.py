@@ -18,8 +18,8 @@ from netlab.errors import AgentError
 from netlab.experiments.plan import Experiment
 from netlab.measure import Progress, read
 from netlab.model import Bind
-from netlab.probes import ServiceStart
 from netlab.run import RoundOver, Services
+from netlab.starting import ServiceStart
 
 _T = TypeVar("_T")
 

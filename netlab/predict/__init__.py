@@ -11,7 +11,7 @@ from netlab.model import BY_TCP, Bind, Prediction, Protocol, Target, Transport
 from netlab.predict.binding import cannot_bind
 from netlab.predict.connections import Connection
 from netlab.predict.datagrams import Exchange
-from netlab.predict.path import View
+from netlab.predict.view import View
 
 __all__ = ["View", "predict"]
 

@@ -23,8 +23,9 @@ from netlab.model import (
 from netlab.predict.binding import describe, describe_all
 from netlab.predict.dialling import Dialling
 from netlab.predict.listeners import bound_to, find_listener
-from netlab.predict.path import Delivered, View, answered, lost, send
+from netlab.predict.path import answered, lost, send
 from netlab.predict.sources import is_of_one_link
+from netlab.predict.view import Delivered, View
 
 
 class NotPredictedError(NetlabError):

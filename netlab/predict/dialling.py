@@ -9,9 +9,9 @@ from typing import ClassVar
 from netlab.facts import Resolution
 from netlab.model import Bind, IPAddress, Outcome, Prediction, Protocol, Step, Target, Verdict
 from netlab.predict.binding import describe_all, describe_others
-from netlab.predict.path import View
 from netlab.predict.routing import interface_of
 from netlab.predict.sources import is_of_one_link
+from netlab.predict.view import View
 
 
 class Dialling(ABC):

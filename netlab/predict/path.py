@@ -6,16 +6,15 @@ from other traffic, packet filters, and which of a route's several next hops a c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import ip_network
 
-from netlab.facts import Engine, Facts, RouteEntry
-from netlab.model import IPAddress, Link, Outcome, Prediction, Protocol, Step, Topology, Verdict
-from netlab.predict.arrival import Drop, answers_for, forwards, loopback_from_outside, unwelcome_source
+from netlab.facts import RouteEntry
+from netlab.model import IPAddress, Outcome, Prediction, Protocol, Step, Verdict
+from netlab.predict.arrival import Drop, forwards, loopback_from_outside, unwelcome_source
 from netlab.predict.publishing import kept_apart
 from netlab.predict.routing import LIMITED_BROADCAST, REJECTS, interface_of, is_local, lookup
 from netlab.predict.sources import ipv4_on, ipv6_for, source_address
+from netlab.predict.view import Delivered, Neighbours, View
 
 # RFC 9293 asks for no limit; RFC 1700's default TTL, which Linux uses (IPDEFTTL).
 _TTL = 64
@@ -42,88 +41,6 @@ _ROUTER_ERRNO = {
 # Types of a route to more than one host.
 _TO_MANY = ("anycast", "broadcast", "multicast")
 _DIAL_ONE = "dial the address of a host"
-
-# A host, its interface, a neighbour's address -> the neighbour and its interface.
-Neighbours = dict[tuple[str, str, IPAddress], tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """The packet arrived.
-
-    Attributes:
-        host: on which host.
-        device: the interface it came in by; on the host that sent it, the one that has the address.
-        source: the packet's source address.
-        steps: how it got there.
-        learnt: which neighbours the hosts on the way know from having been asked by them.
-        broadcast: whether it is for every host on the link: no error is sent about it.
-    """
-
-    host: str
-    device: str
-    source: IPAddress
-    steps: tuple[Step, ...]
-    learnt: Neighbours
-    broadcast: bool = False
-
-
-@dataclass(frozen=True)
-class View:
-    """All facts of a lab, and who is on which network.
-
-    Attributes:
-        facts: by host.
-        topology: for the networks that join the hosts' interfaces. One that it does not name is told by its
-            addresses.
-        engine: what a container engine adds, where one made the networks.
-        complete: whether every router is among the hosts; otherwise, one that is not is taken to do its work.
-    """
-
-    facts: Mapping[str, Facts]
-    topology: Topology
-    engine: Engine | None = None
-    complete: bool = True
-    _network: dict[tuple[str, str], str] = field(init=False, repr=False)
-    _attached: dict[str, list[tuple[str, str]]] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        networks: dict[tuple[str, str], str] = {}
-        attached: dict[str, list[tuple[str, str]]] = {}
-        for host in self.topology.hosts:
-            for link in host.links:
-                device = self._device(host.name, link)
-                networks[host.name, device] = link.network
-                attached.setdefault(link.network, []).append((host.name, device))
-        object.__setattr__(self, "_network", networks)
-        object.__setattr__(self, "_attached", attached)
-
-    def _device(self, host: str, link: Link) -> str:
-        wanted = {own.ip for own in link.addresses}
-        for interface in self.facts[host].interfaces:
-            if any(own.ip in wanted for own in interface.addresses):
-                return interface.name
-        return link.device
-
-    def network(self, host: str, device: str | None) -> str | None:
-        """Return the network that a host's interface is attached to; None where it is none of the lab's."""
-        return self._network.get((host, device or ""))
-
-    def neighbour(
-        self, host: str, device: str, hop: IPAddress, sender: IPAddress | None
-    ) -> tuple[str, str] | None:
-        """Return who answers when a host asks on an interface for an address: a host, its interface there.
-
-        Args:
-            host: who asks.
-            device: its interface.
-            hop: the address asked for.
-            sender: the address that it gives as its own, in ARP.
-        """
-        for other, its in self._attached.get(self._network.get((host, device), ""), ()):
-            if other != host and answers_for(self.facts[other], other, its, hop, sender):
-                return other, its
-        return None
 
 
 def send(

@@ -14,8 +14,8 @@ from netlab.errors import LabError
 from netlab.measure import MARGIN_S
 from netlab.model import Bind, Transport
 from netlab.predict.binding import cannot_bind
-from netlab.probes import ServiceStart, read_service_start
 from netlab.session import AgentSession
+from netlab.starting import ServiceStart, read_service_start
 
 if TYPE_CHECKING:
     from netlab.backends import Lab

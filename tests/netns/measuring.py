@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from netlab.checks import AnyAnswer, Banner, Check, Tcp
 from netlab.errors import AgentError
 from netlab.facts import Facts, read_facts
+from netlab.judging import judge
 from netlab.model import (
     BY_TCP,
     AnswersFrom,
@@ -25,7 +26,7 @@ from netlab.model import (
     Verdict,
 )
 from netlab.predict import View, predict
-from netlab.probes import Probe, ProbeResult, judge, probe_request, read_probe_results
+from netlab.probes import Probe, ProbeResult, probe_request, read_probe_results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

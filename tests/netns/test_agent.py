@@ -15,8 +15,9 @@ from netlab.backends.netns import NetnsLab
 from netlab.checks import Banner, Check, Hftp, Tcp
 from netlab.errors import BackendUnavailableError
 from netlab.facts import Facts, Listener, Resolution, RouteEntry, Rule, read_facts
+from netlab.judging import judge
 from netlab.model import Host, Link, NameEntry, Network, Outcome, Route, Topology, Verdict
-from netlab.probes import Icmp, Probe, ProbeResult, judge, probe_request, read_probe_results
+from netlab.probes import Icmp, Probe, ProbeResult, probe_request, read_probe_results
 from netlab.session import AgentSession
 from tests.requirements import unavailable
 

@@ -11,9 +11,11 @@ from netlab.backends.netns import NetnsLab
 from netlab.checks import AnyAnswer, Check, Dns, Http, SendExpect
 from netlab.errors import AgentError, BackendUnavailableError
 from netlab.facts import Listener, read_facts
+from netlab.judging import judge
 from netlab.model import Host, Link, NameEntry, Network, Outcome, Protocol, Topology, Verdict
-from netlab.probes import Probe, judge, probe_request, read_probe_results, read_service_start
+from netlab.probes import Probe, probe_request, read_probe_results
 from netlab.session import AgentSession
+from netlab.starting import read_service_start
 from tests.requirements import unavailable
 
 if TYPE_CHECKING:

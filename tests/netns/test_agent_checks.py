@@ -12,8 +12,9 @@ import pytest
 from netlab.backends.netns import NetnsLab
 from netlab.checks import Check, Http, SendExpect, Tls
 from netlab.errors import BackendUnavailableError
+from netlab.judging import judge
 from netlab.model import Host, Link, Network, Outcome, Topology, Verdict
-from netlab.probes import Probe, judge, probe_request, read_probe_results
+from netlab.probes import Probe, probe_request, read_probe_results
 from netlab.session import AgentSession
 from tests.certificates import Authority
 from tests.requirements import unavailable

@@ -18,7 +18,8 @@ from netlab.model import Bind, Host, Network, Protocol, Route, Topology
 from netlab.predict import View
 from netlab.predict.binding import cannot_bind
 from netlab.predict.listeners import candidates, find_listener
-from netlab.predict.path import Delivered, send
+from netlab.predict.path import send
+from netlab.predict.view import Delivered
 from tests.netns.measuring import dial, link, read, refused, start
 from tests.requirements import unavailable
 

@@ -12,7 +12,7 @@ from netlab.bundle.contents import bundle, manifest_head
 from netlab.bundle.recording import Output, Packets, Recorded, Round, System
 from netlab.bundle.scrub import REMOVED, Scrubber
 from netlab.errors import AgentError
-from netlab.probes import ServiceStart
+from netlab.starting import ServiceStart
 from tests.unit.netlab.made import matrix
 
 SYSTEM = System("", "3.11.2", "Linux 6.1", "x86_64", "Debian")

@@ -35,6 +35,8 @@ PURE = (
     "predict",
     "checks.py",
     "probes.py",
+    "judging.py",
+    "starting.py",
     "matrix.py",
     "experiments/plan.py",
     "answers.py",

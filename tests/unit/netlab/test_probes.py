@@ -10,6 +10,7 @@ import pytest
 
 from netlab.checks import Hftp
 from netlab.errors import AgentError
+from netlab.judging import judge
 from netlab.model import Outcome, Protocol, Verdict
 from netlab.probes import (
     Attempt,
@@ -18,11 +19,10 @@ from netlab.probes import (
     Icmp,
     Probe,
     ProbeResult,
-    judge,
     probe_request,
     read_probe_results,
-    service_failure,
 )
+from netlab.starting import service_failure
 
 SERVER = ip_address("198.18.1.11")
 PEER = ip_address("198.18.1.20")

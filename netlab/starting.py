@@ -1,0 +1,89 @@
+"""How the start of a service went, and why it could not listen, in the words of whatever it is. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+
+from netlab.answers import read_answer
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStart:
+    """How the start of a service went.
+
+    Attributes:
+        listening: whether it came to listen on its port in time.
+        exit_code: how it ended, if it did.
+        output: the beginning of what it printed.
+    """
+
+    listening: bool
+    exit_code: int | None
+    output: str
+
+    @property
+    def last_line(self) -> str:
+        """The last thing that it said: programs give their reason before they end."""
+        lines = self.output.strip().splitlines()
+        return lines[-1] if lines else "nothing"
+
+
+def read_service_start(host: str, answer: object) -> ServiceStart:
+    """Turn the agent's answer to a `serve` request into a value.
+
+    Args:
+        host: whose agent it was, for the error.
+        answer: the decoded JSON.
+
+    Raises:
+        AgentError: a field is missing or of another form.
+    """
+    return read_answer(ServiceStart, host, "serve", answer)
+
+
+# What socket(2), setsockopt(2), bind(2) and listen(2) say about where to listen, as glibc and musl word it;
+# most programs print one of these texts, and the others the errno's name.
+_LISTEN_ERRORS = {
+    "EADDRNOTAVAIL": ("cannot assign requested address", "address not available"),
+    "EADDRINUSE": ("address already in use", "address in use"),
+    "EACCES": ("permission denied",),
+    "EPERM": ("operation not permitted",),
+    "ENODEV": ("no such device",),
+    "EAFNOSUPPORT": ("address family not supported",),
+    "EPROTONOSUPPORT": ("protocol not supported",),
+    "EINVAL": ("invalid argument",),
+}
+_LISTEN_ERROR = re.compile(
+    "|".join(rf"\b(?P<{name}>{name}\b|{'|'.join(texts)})" for name, texts in _LISTEN_ERRORS.items()),
+    re.IGNORECASE,
+)
+
+
+_ONLY_OF_SOCKETS = {"EADDRNOTAVAIL", "EADDRINUSE", "EAFNOSUPPORT"}
+_ABOUT_LISTENING = re.compile(
+    r"\b(bind|binding|bound|listen|listening|socket|port|address|device)\b", re.IGNORECASE
+)
+_CALL = re.compile(r"^ .*\.(bind|listen|setsockopt)\(")
+
+
+def service_failure(output: str) -> str:
+    """Find out from what a service printed why it could not listen.
+
+    Args:
+        output: what it printed before it ended.
+
+    Returns:
+        An errno's name, such as `EADDRINUSE`: the last one mentioned; empty if there is none. An errno that
+        has other causes, too (a file that can't be read), counts only beside a word about listening: in its
+        line, or in the statement above it, which a traceback shows.
+    """
+    lines = [line for line in output.splitlines() if line.strip(" ~^")]  # not what Python underlines with
+    found = [
+        match.lastgroup or ""
+        for above, line in pairwise(["", *lines])
+        for match in _LISTEN_ERROR.finditer(line)
+        if match.lastgroup in _ONLY_OF_SOCKETS or _ABOUT_LISTENING.search(line) or _CALL.search(above)
+    ]
+    return found[-1] if found else ""
