@@ -99,8 +99,15 @@ class Exchange:
         """Ask until the right answer comes, or the time is over.
 
         Raises:
-            OSError: an ICMP error came, or the kernel refuses to send.
+            OSError: an ICMP error came, or the kernel refuses to send; after an answer it does not matter.
         """
+        try:
+            self._ask(timeout_s)
+        except OSError:
+            if self.found is None and self.elsewhere is None:
+                raise
+
+    def _ask(self, timeout_s: float) -> None:
         poll = select.poll()
         poll.register(self._near, select.POLLIN)
         poll.register(self._far, select.POLLIN)

@@ -54,8 +54,14 @@ def _within(annotation: Any) -> list[type[Section]]:
 
 
 def _describe(model: type[Section], schema: dict[str, Any]) -> None:
-    """Give each key the words of its attribute in the docstring, and the whole those before them."""
+    """Give each key the words of its attribute in the docstring, and the whole those before them.
+
+    What a section has from another one is described there.
+    """
     summary, texts = _docstring(model)
+    for base in model.__bases__:
+        if issubclass(base, Section):
+            texts = _docstring(base)[1] | texts
     schema["description"] = summary
     mapping = next((form for form in schema.get("anyOf", ()) if "properties" in form), schema)
     mapping.pop("description", None) if mapping is not schema else None
