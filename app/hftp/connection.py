@@ -275,7 +275,8 @@ class Connection:
         self._piece_bytes = min(2 * most, ANSWER_PIECE_BYTES)
         self._rewindable = 0
         while room >= _LEAST_ROOM_BYTES:
-            if self._segment is None:
+            segment = self._segment
+            if segment is None:
                 piece = self._next_answer(most - room)
                 if piece is None:
                     break
@@ -284,13 +285,15 @@ class Connection:
             elif self.file_range is not None:
                 break
             else:
-                piece = self._segment.take(room)
+                piece = segment.take(room)
                 if piece is None:  # the others first
                     break
                 if len(piece) > _LEAST_ROOM_BYTES:
                     self._rewindable = len(piece)
+                    if not pieces:  # the usual case of a long answer
+                        return piece
                     room = 0
-                elif self._segment.done:
+                elif segment.done:
                     self._end_segment()
             pieces.append(piece)
             room -= len(piece)

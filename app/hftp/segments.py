@@ -139,7 +139,8 @@ class Base64Range(_Range):
             skipped = self.position - (self.length - len(piece))
         if skipped:
             piece = piece[skipped:]
-        self.skip(len(piece))
+        self.position += len(piece)
+        self.done = self.position >= self.length
         return piece
 
 

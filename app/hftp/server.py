@@ -111,6 +111,7 @@ class Server:
         self._ends_at = 0.0  # when the grace ends; 0: it was not asked to stop
         self._lingering: deque[tuple[float, int]] = deque()  # until when, and which descriptor
         self._to_look_at: list[Peer] = []
+        self._due_at = 0.0  # what wait_s waits for; 0: for nothing, or not at all
         self._look_at = time.monotonic() + self.limits.look_every_s
 
     def run(self) -> None:
@@ -141,13 +142,18 @@ class Server:
 
     @property
     def wait_s(self) -> float | None:
-        """How long to wait for events: until the first thing that happens by itself; None for ever."""
+        """How long to wait for events: until the first thing that happens by itself; None for ever.
+
+        To be asked before each wait: ``keep_time()`` does nothing before that time.
+        """
         if self._to_look_at:
+            self._due_at = 0.0
             return 0.0
         at = self._look_at if self.peers else 0.0
         for other in (self._resume_at, self._ends_at, self._lingering[0][0] if self._lingering else 0.0):
             if other and (not at or other < at):
                 at = other
+        self._due_at = at
         return max(at - time.monotonic(), 0.0) if at else None
 
     # What a strategy tells
@@ -165,6 +171,8 @@ class Server:
     def keep_time(self) -> None:
         """Do what it is time for. To be called after each wait, however it ended."""
         now = time.monotonic()
+        if now < self._due_at:  # since wait_s nothing has begun that is due by now
+            return
         while self._lingering and self._lingering[0][0] <= now:
             _, fd = self._lingering.popleft()
             peer = self.peers.get(fd)
