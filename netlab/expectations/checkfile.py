@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from netlab.checks import NONCE
 from netlab.errors import FileError, LabError, NetlabError
 from netlab.expectations.columns import usual_vantages
 from netlab.expectations.labs import ComposeFileLab, InventoryLab, LabChoice, MadeLab, choose_lab
@@ -352,6 +353,13 @@ def _check_startable(check_file: CheckFile) -> None:
         elif bind.command is None and said.service.command is None and _needs_a_file(check_file, bind):
             problem = "hftp recognises a server that netlab starts, by a file of this run: take tcp"
             raise file.error(("service", "check"), problem)
+    if said.service.image is not None:
+        for name, text in said.service.files.items():
+            if NONCE in text:
+                problem = (
+                    f"a container starts before the run: {NONCE} is in {{data}}/netlab-nonce, to read then"
+                )
+                raise file.error(("service", "files", name), problem)
 
 
 def _needs_a_file(check_file: CheckFile, bind: CheckedBindSection) -> bool:

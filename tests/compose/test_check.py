@@ -135,6 +135,36 @@ expect:
     assert holdings(engine) - before == set()
 
 
+def test_a_udp_service_in_a_container_is_dialled_and_predicted_as_anywhere(
+    engine: Engine, folder: Path
+) -> None:
+    text = """\
+service:
+  protocol: udp
+  image: hftp-server
+  command: [python3, "{data}/echo.py", "{address}", "{port}"]
+  files:
+    echo.py: |
+      import socket, sys
+      server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+      server.bind((sys.argv[1], int(sys.argv[2])))
+      while True:
+          _, asker = server.recvfrom(2048)
+          server.sendto(open("{data}/netlab-nonce", "rb").read(), asker)
+  port: 5300
+  check: {send-expect: {send: "who is there?", expect: "{nonce}"}}
+binds: {any: 0.0.0.0, local: 127.0.0.1}
+expect:
+  - refused: "*"
+  - allow: {from: server, to: [localhost, 127.0.0.1]}
+  - allow: {bind: any, to: [name, hostname, lan-ipv4]}
+  - refused: {to: lan-ipv6}
+"""
+    ended = check(engine, folder, text)
+    assert ended.returncode == ExitCode.OK, ended.stdout + ended.stderr
+    assert "as expected" in ended.stdout
+
+
 def test_a_lab_of_containers_has_no_routers(engine: Engine, folder: Path) -> None:
     text = "service: {image: hftp-server, port: 19500}\nlab: bind-address\n"
     ended = check(engine, folder, text)

@@ -43,7 +43,7 @@ class ImageLab(ComposeLab):
         super()._write_additions(directory)
         for host, server in self._images.items():
             for name, content in server.files.items():
-                (directory / host / name).write_text(content, encoding="utf-8")
+                (directory / host / name).write_text(content.replace("{data}", DATA), encoding="utf-8")
 
 
 def document(topology: Topology, servers: Mapping[str, ImageServer]) -> dict[str, Any]:

@@ -136,6 +136,10 @@ WRONG = [
         "netlab.yaml:1: service: command or image is missing: nothing runs yet in a lab that is made",
     ),
     (
+        'service:\n  image: x\n  port: 80\n  files: {page: "{nonce}"}\n',
+        "netlab.yaml:4: service.files.page: a container starts before the run: {nonce} is in {data}/netlab-nonce, to read then",
+    ),
+    (
         "service: {comand: [x], port: 80}\n",
         "netlab.yaml:1: service.comand: unknown key (did you mean 'command'?); allowed here: protocol, answers-from, command, image, options, files, port, check",
     ),
