@@ -7,15 +7,12 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any, Self
 
-from netlab.backends import Runner
+from netlab.backends import PARALLEL, Runner
 from netlab.errors import AgentError
 from netlab.session import AgentSession
 
 Answer = dict[str, Any] | AgentError
 Counter = Callable[[int, int], None]
-
-# How many hosts are spoken to at once: more threads would only wait for one another, the work is done there.
-PARALLEL = 32
 
 
 class Agents:
@@ -24,14 +21,15 @@ class Agents:
     Args:
         lab: runs programs on the hosts of a lab that is up.
         program: the source of what runs there, if not the agent's, as in `AgentSession`.
+        parallel: how many hosts are spoken to at once.
     """
 
-    def __init__(self, lab: Runner, program: bytes | None = None) -> None:
-        self._lab, self._program = lab, program
+    def __init__(self, lab: Runner, program: bytes | None = None, parallel: int = PARALLEL) -> None:
+        self._lab, self._program, self._parallel = lab, program, parallel
         self._sessions: dict[str, AgentSession] = {}
         self._changing = threading.Lock()
         self._closing = False
-        self._pool = ThreadPoolExecutor(max_workers=PARALLEL, thread_name_prefix="netlab-agents")
+        self._pool = ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="netlab-agents")
 
     def __enter__(self) -> Self:
         return self
@@ -42,7 +40,7 @@ class Agents:
             self._closing = True
             sessions = list(self._sessions.values())
         self._pool.shutdown(wait=False, cancel_futures=True)
-        with ThreadPoolExecutor(max_workers=PARALLEL, thread_name_prefix="netlab-end") as ending:
+        with ThreadPoolExecutor(max_workers=self._parallel, thread_name_prefix="netlab-end") as ending:
             list(ending.map(AgentSession.close, sessions))
         self._pool.shutdown(wait=True)
 

@@ -90,7 +90,7 @@ def run(
     progress("bringing the lab up", 0, 1)
     cells: dict[Dial, Cell] = {}
     facts: dict[str, Mapping[str, Facts]] = {}
-    with lab, Agents(lab) as agents:
+    with lab, Agents(lab, parallel=lab.parallel) as agents:
         experiment = draft.on(lab.topology, lab.engine)
         with watcher(lab, experiment) as round_over:
             for binds in experiment.rounds():

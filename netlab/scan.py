@@ -85,7 +85,7 @@ def scan(lab: Lab, progress: Progress, port: int | None = None) -> Scan:
     Raises:
         LabError: a host's facts can't be read.
     """
-    with lab, Agents(lab) as agents:
+    with lab, Agents(lab, parallel=lab.parallel) as agents:
         dialled = set(lab.hosts) if lab.engine is not None else set()
         names = {host: dialled - {host} for host in lab.hosts}
         facts = read_all_facts(agents, names, progress)

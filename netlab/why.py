@@ -69,7 +69,7 @@ def why(lab: Lab, vantage: str, to: Destination, progress: Progress) -> Cell:
         LabError: one of the two is a machine that can't be used.
     """
     address, port, protocol = to.address, to.port, to.transport.protocol
-    with lab, Agents(lab) as agents:
+    with lab, Agents(lab, parallel=lab.parallel) as agents:
         for name in (vantage, address):
             _check_usable(lab, name)
         if vantage not in lab.hosts:

@@ -59,6 +59,11 @@ class Program:
     tools: Mapping[str, bytes] = field(default_factory=dict)
 
 
+# How many hosts are spoken to at once, unless somebody says otherwise: more threads would only wait for one
+# another, the work is done there.
+PARALLEL = 32
+
+
 class Runner(Protocol):
     """What runs programs on hosts: all that an agent needs."""
 
@@ -91,6 +96,10 @@ class Lab(Runner, Protocol):
     @property
     def observers(self) -> tuple[str, ...]:
         """The hosts that only dial: what listens on them is no part of the lab."""
+
+    @property
+    def parallel(self) -> int:
+        """How many hosts are spoken to at once."""
 
     @property
     def complete(self) -> bool:

@@ -138,7 +138,7 @@ class Recording:
         ports = {service.port for service in map(experiment.service_of, experiment.binds)}
         ports |= {dial.target.port for dial in experiment.dials() if dial.target.port}
         request = {"ports": sorted(ports), "snap_bytes": SNAP_BYTES, "limit_bytes": LIMIT_BYTES}
-        with Agents(runner, recorder_source()) as self._recorders:
+        with Agents(runner, recorder_source(), lab.parallel) as self._recorders:
             answers = self._ask("start", dict.fromkeys(lab.hosts, request), "starting to record")
             self._systems = {host: read(host, answers[host], _reader(System, "start")) for host in lab.hosts}
             yield self._round_over

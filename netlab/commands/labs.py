@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netlab.backends import PARALLEL
 from netlab.errors import ExitCode, NetlabError
 
 if TYPE_CHECKING:
@@ -34,11 +35,13 @@ class Chosen:
         file: the inventory; None: none is named.
         accept_new: whether host keys not known yet are recorded and believed.
         limits: the patterns of `--limit`.
+        parallel: how many of them are spoken to at once.
     """
 
     file: str | None
     accept_new: bool
     limits: tuple[str, ...]
+    parallel: int
 
     def inventory(self) -> Inventory:
         """Return the whole inventory.
@@ -57,7 +60,7 @@ class Chosen:
         """Return the machines of an inventory as a lab."""
         from netlab.backends import load_attribute
 
-        terms = load_attribute("ssh", "netlab.backends.ssh:Terms")(accept_new=self.accept_new)
+        terms = load_attribute("ssh", "netlab.backends.ssh:Terms")(self.accept_new, self.parallel)
         ssh_lab = load_attribute("ssh", "netlab.backends.ssh:SshLab")
         lab: SshLab = ssh_lab(inventory, terms, partial(progress, "connecting"))
         return lab
@@ -68,14 +71,21 @@ def inventory_options(command: _Command) -> _Command:
 
     @wraps(command)
     def with_chosen(
-        *arguments: object, inventory: str | None, accept_new: bool, limits: tuple[str, ...], **others: object
+        *arguments: object,
+        inventory: str | None,
+        accept_new: bool,
+        limits: tuple[str, ...],
+        parallel: int,
+        **others: object,
     ) -> ExitCode:
-        return command(*arguments, chosen=Chosen(inventory, accept_new, limits), **others)
+        return command(*arguments, chosen=Chosen(inventory, accept_new, limits, parallel), **others)
 
     limit = "Only these machines and groups: lab*,!lab07. Repeatable."
     new = "Record and believe host keys not known yet."
     file = "Real machines: a lab.yaml, an SSH configuration or an Ansible inventory."
+    at_once = f"With how many of them at once; {PARALLEL}."
     for option in (
+        click.option("--parallel", type=click.IntRange(1, 1000), default=PARALLEL, metavar="N", help=at_once),
         click.option("--accept-new", is_flag=True, help=new),
         click.option("--limit", "limits", multiple=True, metavar="PATTERN", help=limit),
         click.option("--inventory", "-i", metavar="FILE", help=file),

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from netlab.agents import PARALLEL, Agents
+from netlab.agents import Agents
 from netlab.backends.ssh import SshLab
 from netlab.checks import Check, Hftp, Tcp
 from netlab.deploy.answers import Done, Earlier, Offered, Removed, Reverted, Survey
@@ -118,9 +118,9 @@ class Rollout:
 
     def __init__(self, lab: SshLab, terms: Terms, vantages: Vantages, progress: Progress) -> None:
         self._lab, self._terms, self._progress = lab, terms, progress
-        self._agents = Agents(lab)
+        self._agents = Agents(lab, parallel=lab.parallel)
         self._gate = Gate(lab, self._agents, vantages, progress)
-        self._pool = ThreadPoolExecutor(max_workers=PARALLEL, thread_name_prefix="netlab-deploy")
+        self._pool = ThreadPoolExecutor(max_workers=lab.parallel, thread_name_prefix="netlab-deploy")
         self._machines: list[DeployedMachine] = []
         self._over = threading.Event()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from netlab.agents import PARALLEL
 from netlab.backends.ssh import SshLab
 from netlab.deploy.answers import Survey
 from netlab.deploy.machine import DeployedMachine
@@ -33,7 +32,7 @@ def survey(lab: SshLab, hosts: Sequence[str], progress: Progress) -> dict[str, S
             return error
 
     seen = {}
-    with ThreadPoolExecutor(max_workers=PARALLEL, thread_name_prefix="netlab-status") as pool:
+    with ThreadPoolExecutor(max_workers=lab.parallel, thread_name_prefix="netlab-status") as pool:
         for done, (host, answer) in enumerate(zip(hosts, pool.map(ask, hosts), strict=True), start=1):
             seen[host] = answer
             progress("asking", done, len(hosts))

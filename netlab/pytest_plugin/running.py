@@ -216,7 +216,7 @@ def start_lab(wanted: Wanted) -> Iterator[RunningLab]:
         BackendUnavailableError: this machine can't bring up such a lab.
         NetlabError: there is no such lab, or its file is wrong.
     """
-    with make_lab(wanted) as lab, Agents(lab) as agents:
+    with make_lab(wanted) as lab, Agents(lab, parallel=lab.parallel) as agents:
         yield RunningLab(lab, agents, wanted)
 
 

@@ -177,7 +177,8 @@ def test_with_a_limit_no_other_machine_is_spoken_to(lab: Fleet) -> None:
     off = [f"Host off{number}\n HostName 198.18.1.{number}\n" for number in range(210, 250)]
     user = f"Host *\n User student\n IdentityFile {lab.directory}/.ssh/id_ed25519\n"
     config.write_text("".join([*off, *hosts, user]))
-    done = lab.netlab("scan", "-i", "many", "--limit", "peer,server-*,!server-any", "--port", "22")
+    limited = ("--limit", "peer,server-*,!server-any", "--parallel", "1")
+    done = lab.netlab("scan", "-i", "many", *limited, "--port", "22")
     assert done.code == 0, done.err
     assert "peer:22" in done.out
     assert "server-any" not in done.out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from netlab.backends import Program, Runner
+from netlab.backends import PARALLEL, Program, Runner
 from netlab.backends.compose.engine import Engine, asking, compose_version
 from netlab.backends.compose.project import Project
 from netlab.backends.compose.sidecar import SidecarChannel, start_sidecar
@@ -46,6 +46,7 @@ class Containers:
 
     # The engine's machine is the only router.
     complete = True
+    parallel = PARALLEL
 
     def hftp(self, host: str) -> Program:
         """Return the HFTP program of the sidecars' image."""

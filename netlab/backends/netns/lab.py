@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from netlab.backends import Program
+from netlab.backends import PARALLEL, Program
 from netlab.backends.netns import wire
 from netlab.backends.netns.channel import PipeChannel
 from netlab.backends.netns.launch import InitProcess
@@ -51,6 +51,7 @@ class NetnsLab:
         return self._topology
 
     complete = True
+    parallel = PARALLEL
     observers = ()
 
     def hftp(self, host: str) -> Program:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import paramiko
 
+from netlab.backends import PARALLEL
 from netlab.backends.ssh.authentication import authenticate
 from netlab.backends.ssh.hostkeys import check_host_key, preferred_first
 from netlab.backends.ssh.problems import ConnectError, in_words
@@ -37,10 +38,12 @@ class Terms:
 
     Attributes:
         accept_new: whether host keys that are not known are recorded and believed.
+        parallel: with how many machines at once.
         secrets: where passphrases and passwords come from.
     """
 
     accept_new: bool = False
+    parallel: int = PARALLEL
     secrets: Secrets = field(default_factory=Secrets)
 
 

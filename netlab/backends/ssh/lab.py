@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Self
 
 from netlab import zipapp
-from netlab.agents import PARALLEL
 from netlab.answers import read_answer
 from netlab.backends import Channel, Program
 from netlab.backends.local import LocalChannel
@@ -45,7 +44,7 @@ class SshLab:
     def __init__(
         self, inventory: Inventory, terms: Terms, count: Callable[[int, int], None] = lambda done, total: None
     ) -> None:
-        self.inventory, self._count = inventory, count
+        self.inventory, self._count, self.parallel = inventory, count, terms.parallel
         self.failures: dict[str, NetlabError] = {}
         self._made = Connections(terms)
         self._connections: dict[str, Connection] = {}
@@ -150,7 +149,7 @@ class SshLab:
                 failures[machine.name] = error
 
         failures = dict(self.failures)
-        with ThreadPoolExecutor(max_workers=PARALLEL, thread_name_prefix="netlab-ssh") as pool:
+        with ThreadPoolExecutor(max_workers=self.parallel, thread_name_prefix="netlab-ssh") as pool:
             try:
                 waiting = [pool.submit(attempt, machine) for machine in machines]
                 for done, future in enumerate(as_completed(waiting), start=1):

@@ -78,3 +78,24 @@ def test_a_host_that_fails_has_its_own_result() -> None:
         "host1": True,
         "host2": True,
     }
+
+
+def test_no_more_hosts_are_spoken_to_at_once_than_is_said() -> None:
+    class Counting(SlowLab):
+        def __init__(self) -> None:
+            super().__init__()
+            self.starting: set[str] = set()
+            self.most = 0
+
+        def spawn(self, host: str, argv: Sequence[str]) -> SilentChannel:
+            self.starting.add(host)
+            self.most = max(self.most, len(self.starting))
+            time.sleep(0.005)
+            self.starting.remove(host)
+            raise LabError("no such program")
+
+    lab = Counting()
+    with Agents(lab, parallel=3) as agents:
+        answers = agents.call("facts", {host: {} for host in lab.hosts}, 5, lambda done, total: None)
+    assert len(answers) == len(lab.hosts)
+    assert 1 <= lab.most <= 3
