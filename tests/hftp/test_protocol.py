@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.fuzz.session import cut, write_files
 from tests.fuzz.test_corpus import inputs
-from tests.hftp.conftest import STRATEGIES
-from tests.hftp.serving import running_server
+from tests.hftp.conftest import HUGE_BYTES, STRATEGIES
+from tests.hftp.serving import reset, running_server
 from tests.property.hftp.model import model_stream
 
 if TYPE_CHECKING:
@@ -42,3 +44,45 @@ def test_every_input_of_a_session_gets_the_answers_of_the_model(tmp_path: Path, 
         for program in inputs("session"):
             stream, pieces = cut(program)
             assert answers(server, pieces) == model_stream(stream)[0], program
+
+
+# Whatever clients do at the same time. After each test, the fixture serves a new one and finds nothing left.
+
+STREAMS = [
+    b"get_slice huge 0 %d raw\r\n" % HUGE_BYTES,
+    b"get_slice huge 5 1000000\r\nget_file_listing\r\n",
+    b"get_slice mib 0 1048576 raw\r\nquit\r\n",
+    b"get_file_listing\r\n" * 50,
+    b"get_metadata f\r\n" * 500,
+    b"x" * 100_000,
+    b"help\r\n\n",
+]
+
+
+def come_and_leave(server: RunningServer, random: Random) -> None:
+    """Send a stream in pieces, perhaps not all of it; take some of the answers; leave in some way."""
+    with server.connect(random.choice([None, 2048, 65536])) as sock, contextlib.suppress(ConnectionError):
+        stream = random.choice(STREAMS)
+        most = random.choice([1000, 50_000, len(stream)])
+        for start in range(0, len(stream), most):
+            sock.sendall(stream[start : start + most])
+            if random.random() < 0.1:
+                break
+        if random.random() < 0.3:
+            sock.shutdown(socket.SHUT_WR)
+        sock.settimeout(0.02)
+        with contextlib.suppress(TimeoutError):
+            for _ in range(random.randrange(20)):
+                sock.recv(random.choice([1, 100, 70_000]))
+        if random.random() < 0.5:
+            reset(sock)
+
+
+def test_any_mix_of_clients_leaves_nothing_behind(server: RunningServer) -> None:
+    def be_clients(seed: int) -> None:
+        random = Random(seed)
+        for _ in range(25):
+            come_and_leave(server, random)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(be_clients, range(8)))
