@@ -24,8 +24,9 @@ PYTHON = os.environ.get("HFTP_PYTHON", sys.executable)
 PATIENCE_SECONDS = 10.0
 
 # What a server that was at work may have more than one that was not: what is imported on the way, and what
-# malloc keeps. After all of these tests it is under 4 MiB with threads, under 1.2 with all others.
-_MOST_LEFT_KIB = 8 * 1024
+# malloc keeps. With threads, whose memory is in many arenas, it grows to 11 MiB in 64,000 clients and no
+# further; with all others it stays under 5.
+_MOST_LEFT_KIB = 16 * 1024
 
 
 def environment() -> dict[str, str]:
