@@ -19,7 +19,7 @@ from tests.fuzz.client import Arena, check
 
 def main() -> None:
     """Fuzz until libFuzzer has enough."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as path:
+    with tempfile.TemporaryDirectory() as path:
         arena = Arena(Path(path))
         atheris.Setup(sys.argv, lambda program: check(arena, program))
         atheris.Fuzz()

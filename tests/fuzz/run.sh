@@ -4,6 +4,10 @@
 set -eu
 export PYTHONPATH=app:.
 quarter=$((SECONDS / 4))
+# libFuzzer ends its process without a word: what it leaves is removed here.
+TMPDIR=$(mktemp -d)
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
 if "$BIN/python" -c 'import atheris' 2>/dev/null; then
     for target in session client; do
         mkdir -p "build/fuzz/$target"
