@@ -159,6 +159,9 @@ def _listen(place: Place, port: int, several: bool, shared: bool) -> socket.sock
     try:
         # A restart must not wait for the old server's connections to leave TIME_WAIT.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Those that it accepts inherit this; some may come before the server runs. An answer is given to the
+        # system as a whole: there is nothing to wait for (RFC 9293, 3.7.4).
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if place.family == socket.AF_INET6:
             # Said in either case: the default is a setting (net.ipv6.bindv6only).
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, place.v6only)

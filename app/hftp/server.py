@@ -118,8 +118,7 @@ class Server:
         """Attend clients until ``stop`` asks for the end; return when every client is gone."""
         for listener in self._listeners.values():
             listener.setblocking(False)
-            # Those that it accepts inherit this. An answer is given to the system as a whole: there is
-            # nothing to wait for (RFC 9293, 3.7.4).
+            # As hftp.listen does; others may have opened it: systemd, a test.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._strategy.begin(self)
         for fd in self._told:

@@ -284,3 +284,11 @@ def test_each_listener_has_its_line(tmp_path: Path) -> None:
     process.terminate()
     process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0
+
+
+def test_who_connects_before_the_server_runs_is_answered_without_delay_too() -> None:
+    ((listener,),) = open_listeners(find_places("127.0.0.1", 0))
+    with listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
