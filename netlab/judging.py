@@ -116,6 +116,8 @@ _ICMP6_TEXTS = {
     (3, 0): "hop limit exceeded in transit",
     (4, 0): "parameter problem",
 }
+# What a router says that finds nobody with the address on its network (RFC 1812, 5.2.7.1; RFC 4443, 3.1).
+_NO_NEIGHBOUR = frozenset({(4, 3, 1), (6, 1, 3)})
 
 
 def _evidence(result: ProbeResult, protocol: Protocol) -> Iterator[str]:
@@ -164,9 +166,11 @@ def _icmp_text(icmp: Icmp, local: Endpoint | None) -> str:
     text = f"{name} type {icmp.type} code {icmp.code}" + (f" ({meaning})" if meaning else "")
     if icmp.sender is None:
         return text
+    if local is None or local[0] != icmp.sender:
+        return f"{text} from {icmp.sender}"
     # No neighbour answered: the kernel tells its own socket as a router would tell it (arp_error_report).
-    itself = ", this host itself: no neighbour answered" if local and local[0] == icmp.sender else ""
-    return f"{text} from {icmp.sender}{itself}"
+    neighbour = ": no neighbour answered" if (icmp.version, icmp.type, icmp.code) in _NO_NEIGHBOUR else ""
+    return f"{text} from {icmp.sender}, this host itself{neighbour}"
 
 
 def _milliseconds(seconds: float) -> str:

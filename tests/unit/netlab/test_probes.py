@@ -176,6 +176,15 @@ def test_evidence_tells_a_host_that_found_no_neighbour() -> None:
     )
 
 
+def test_a_host_that_asks_a_port_of_its_own_is_not_said_to_have_looked_for_a_neighbour() -> None:
+    icmp = Icmp(4, 3, 3, PEER)
+    judged = judge(result(attempt("ECONNREFUSED", icmp=icmp, local=(PEER, 51234))), Protocol.UDP)
+    assert judged.evidence == (
+        "ask 198.18.1.11:19500: ECONNREFUSED after 0.2 ms",
+        "ICMP type 3 code 3 (port unreachable) from 198.18.1.20, this host itself",
+    )
+
+
 def test_evidence_of_several_addresses_in_their_order() -> None:
     v6 = attempt("ECONNREFUSED", address=ip_address("::1"))
     v4 = attempt("ETIMEDOUT", address=ip_address("127.0.0.1"), timed_out=True, seconds=3.0)
