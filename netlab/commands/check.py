@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netlab.commands.bundling import recording, write_bundle
-from netlab.commands.console import (
-    ascii_only,
-    check_writable,
-    only_one_to_output,
-    open_console,
-    progress_bar,
-    write,
-)
+from netlab.commands.console import ascii_only, check_outputs, open_console, progress_bar, write
 from netlab.commands.keeping import keep_options, keeper
 from netlab.errors import ExitCode, NetlabError
 
@@ -75,9 +68,7 @@ def check(
     if record and (binds or vantages):
         raise click.UsageError("--record writes the whole of what is expected: without --bind and --from")
     files = {"--json": json_file, "--html": html_file, "--junit": junit_file, "--bundle": bundle_file}
-    for option, name in files.items():
-        check_writable(name, option)
-    talk = only_one_to_output(files)
+    talk = check_outputs(files, file)
     kept = keeper(keep_on_fail, keep_for)
     before = read_baseline(Path(baseline)) if baseline is not None else None
     check_file = load(Path(file)).only(Selection(binds, vantages))

@@ -61,19 +61,35 @@ def ascii_only(console: Console) -> bool:
     return not console.encoding.lower().startswith("utf")
 
 
-def only_one_to_output(files: Mapping[str, str | None]) -> bool:
-    """Return whether standard output is for programs: whether a file is `-`.
+def check_outputs(files: Mapping[str, str | None], source: str) -> bool:
+    """Refuse files that can't be written, or not beside each other, before the work and not after it.
 
     Args:
         files: by the option that names them.
+        source: the file that is read, which is none of them.
+
+    Returns:
+        Whether standard output is for programs: whether a file is `-`.
 
     Raises:
-        NetlabError: two of them are.
+        NetlabError: one can't be written; or two are the same, or one is the source.
     """
-    options = [option for option, file in files.items() if file == "-"]
-    if len(options) > 1:
-        raise NetlabError(f"{' and '.join(options)}: only one of them can be standard output")
-    return bool(options)
+    for option, file in files.items():
+        check_writable(file, option)
+    places = {option: _place(file) for option, file in files.items() if file is not None}
+    for option, place in places.items():
+        if place == _place(source):
+            raise NetlabError(f"{option}: {files[option]} is what is read, and would be written over")
+        same = [other for other in places if places[other] == place]
+        if len(same) > 1:
+            what = "standard output" if place == "-" else files[option]
+            raise NetlabError(f"{' and '.join(same)}: only one of them can be {what}")
+    return "-" in places.values()
+
+
+def _place(file: str) -> str:
+    """Return where a file is, by whatever name it is called."""
+    return os.path.realpath(file) if _is_replaced(file) else file
 
 
 def check_writable(file: str | None, option: str = "--json") -> None:

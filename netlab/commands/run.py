@@ -11,8 +11,7 @@ import click
 from netlab.commands.bundling import recording, write_bundle
 from netlab.commands.console import (
     ascii_only,
-    check_writable,
-    only_one_to_output,
+    check_outputs,
     open_console,
     progress_bar,
     write,
@@ -89,9 +88,7 @@ def run(
     if port and not (chosen.file or backend == "ssh"):
         raise click.UsageError("--port goes with an inventory: an experiment says its own")
     files = {"--json": json_file, "--html": html_file, "--svg": svg_file, "--bundle": bundle_file}
-    for option, file in files.items():
-        check_writable(file, option)
-    talk = only_one_to_output(files)
+    talk = check_outputs(files, experiment)
     kept = keeper(keep_on_fail, keep_for)
     selection = Selection(*((name,) for name in explain)) if explain else Selection(binds, vantages)
     draft: Draft | MachinesDraft

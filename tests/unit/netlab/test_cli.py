@@ -69,6 +69,18 @@ def signals_as_they_were() -> Iterator[None]:
             ["run", "--html", "-", "--json", "-"],
             "--json and --html: only one of them can be standard output",
         ),
+        (
+            ["run", "--html", "it", "--json", "./it"],
+            "--json and --html: only one of them can be ./it",
+        ),
+        (
+            ["run", "x.yaml", "--json", "./x.yaml"],
+            "--json: ./x.yaml is what is read, and would be written over",
+        ),
+        (
+            ["check", "--html", "netlab.yaml"],
+            "--html: netlab.yaml is what is read, and would be written over",
+        ),
     ],
 )
 def test_a_mistake_is_answered_in_one_line(
