@@ -34,7 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Register the marker, and refuse a wrong option before anything is run."""
+    settings.check_required(config)
     config.addinivalue_line("markers", settings.MARKER_HELP)
 
 

@@ -19,6 +19,9 @@ _FILES = ("netlab*.yaml", "netlab*.yml")
 _LAB = "bind-address"  # as in `netlab.yaml`
 
 Scope = Literal["function", "class", "module", "package", "session"]
+# What may be required; the word `none` says that nothing is. Spelt out, since pytest loads this everywhere.
+_REQUIRABLE = ("netns", "compose", "ssh", "none")
+
 _SCOPES = ("function", "class", "module", "package", "session")
 
 
@@ -53,6 +56,26 @@ def required(config: pytest.Config) -> frozenset[str]:
     """Return the backends that must be available."""
     option, ini = config.getoption("--netlab-require") or "", config.getini("netlab_require")
     said = ",".join((option, ini, os.environ.get("NETLAB_REQUIRE", "")))
+    return _words(said)
+
+
+def check_required(config: pytest.Config) -> None:
+    """Refuse to require what does not exist: nothing would be required. The variable may be others', too.
+
+    Raises:
+        UsageError: a word is no backend's.
+    """
+    for where, said in (
+        ("--netlab-require", config.getoption("--netlab-require") or ""),
+        ("netlab_require", config.getini("netlab_require")),
+    ):
+        for word in sorted(_words(said) - {*_REQUIRABLE}):
+            raise pytest.UsageError(
+                f"{where}: no backend is called {word!r}: there is {', '.join(_REQUIRABLE)}"
+            )
+
+
+def _words(said: str) -> frozenset[str]:
     return frozenset(word.strip() for word in said.split(",")) - {""}
 
 
@@ -94,7 +117,7 @@ def _refuse(config: pytest.Config, error: BackendUnavailableError) -> None:
     needed = required(config)
     if error.backend in needed:
         pytest.fail(f"netlab: {error} (it is required)", pytrace=False)
-    if os.environ.get("CI") and not needed:
+    if os.environ.get("CI") and not needed & {*_REQUIRABLE}:
         why = "CI is set, where nothing is skipped unless --netlab-require says what is required, or none"
         pytest.fail(f"netlab: {error} ({why})", pytrace=False)
     pytest.skip(f"netlab: {error}")
