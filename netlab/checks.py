@@ -103,6 +103,8 @@ Check = Hftp | Tcp | Banner | SendExpect | Tls | Http | Dns | AnyAnswer
 
 # What works over each protocol: a datagram that nobody answers says nothing.
 OVER_UDP = (Dns.kind, SendExpect.kind)
+# What a datagram holds: a packet's 65535 bytes, less 20 of IPv4's header (RFC 791) and 8 of UDP's (RFC 768).
+DATAGRAM_BYTES = 65507
 
 
 def for_run(check: Check, file: str, nonce: str) -> Check:

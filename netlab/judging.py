@@ -76,6 +76,8 @@ def _bare(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 
 def _failed(attempt: Attempt, protocol: Protocol) -> Outcome | str:
+    if attempt.errno == "EMSGSIZE" and attempt.icmp is None and protocol is Protocol.UDP:
+        return "the question is too long for a datagram"  # by udp(7): nothing was sent
     if attempt.errno == "ECONNREFUSED":
         return Outcome(Verdict.REFUSED)
     if attempt.errno == "ETIMEDOUT":

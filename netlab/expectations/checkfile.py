@@ -12,7 +12,8 @@ from netlab.checks import NONCE
 from netlab.errors import FileError, LabError, NetlabError
 from netlab.expectations.columns import usual_vantages
 from netlab.expectations.labs import ComposeFileLab, InventoryLab, LabChoice, MadeLab, choose_lab
-from netlab.expectations.rules import Expectation, Rule, Surroundings, expectation_of, is_about
+from netlab.expectations.pointless import pointless
+from netlab.expectations.rules import Expectation, Rule, Surroundings, expectation_of
 from netlab.expectations.schema import CheckedBindSection, CheckFileSection
 from netlab.experiments.checking import check_of
 from netlab.experiments.expand import Expansion
@@ -113,7 +114,7 @@ class CheckFile:
         """Return what is to be dialled in a lab.
 
         Raises:
-            FileError: the file names something that the lab does not have, or a rule is about nothing.
+            FileError: the file names something that the lab does not have, or a rule is pointless.
             NetlabError: the selection names something that is not there.
         """
         whole = self._whole(topology, engine)
@@ -222,7 +223,7 @@ class CheckFile:
         own = check_of(bind.check, self.file, (*here, "check"), self.folder) if bind.check else None
         transport = transport_of(bind, self.file, here, self.said.service)
         said = (*here, "check") if own else (*here, "protocol") if bind.protocol else ("service", "check")
-        check_works((own or service.check).kind, transport.protocol, self.file, said)
+        check_works(own or service.check, transport.protocol, self.file, said)
         return replace(
             service,
             port=bind.port or service.port,
@@ -279,14 +280,17 @@ class CheckFile:
         return frozenset(m.name for m in machines) - {host.name for host in topology.hosts}
 
     def _check_rules(self, whole: Experiment) -> None:
-        """Refuse a rule that is about nothing: it would be met whatever happens."""
+        """Refuse a rule that could not fail, or not be met, and a group of hosts that are not there."""
         if self._gone(whole.topology):
             return  # it may be about them
+        for group, members in self.said.groups.items():
+            for member in members:
+                known = {SERVER, *(host.name for host in whole.topology.hosts)}
+                check_known(self.file, ("groups", group), "host", member, known)
         around = Surroundings(whole.topology, self.groups)
-        dials = tuple(whole.dials())
-        for index, rule in enumerate(self.rules):
-            if not any(is_about(rule, dial, around) for dial in dials):
-                raise self.file.error(("expect", index), _about_nothing(rule, whole))
+        protocols = {bind.name: whole.service_of(bind).transport.protocol for bind in whole.binds}
+        for path, problem in pointless(self.rules, tuple(whole.dials()), around, protocols):
+            raise self.file.error(("expect", *path), problem)
 
 
 def load(path: Path) -> CheckFile:
@@ -380,15 +384,3 @@ def _own_hosts(binds: Iterable[str]) -> dict[str, str]:
 
 def _tuple(patterns: list[str] | None) -> tuple[str, ...] | None:
     return tuple(patterns) if patterns is not None else None
-
-
-def _about_nothing(rule: Rule, whole: Experiment) -> str:
-    """Say that a rule is about no cell, and what there is."""
-    names = {
-        "binds": [bind.name for bind in whole.binds],
-        "vantages": [vantage.name for vantage in whole.vantages],
-        "targets": dict.fromkeys(t.name for v in whole.vantages for ts in v.targets.values() for t in ts),
-        "networks": [network.name for network in whole.topology.networks],
-    }
-    there = "; ".join(f"{kind}: {', '.join(known)}" for kind, known in names.items())
-    return f"{rule.expectation.wants} is about nothing here, and would always be met. There are {there}"

@@ -16,8 +16,19 @@ from netlab.model import IPAddress, Outcome, Topology, Verdict
 
 ALLOW, DENY = "allow", "deny"
 
-# `allow`, `deny`, a verdict, or a verdict with its detail: `accepted (reset)`.
-WANTED = re.compile(rf"({'|'.join([ALLOW, DENY, *Verdict])})( \([A-Za-z0-9.:_-]+\))?")
+_ERRNO = "E[A-Z0-9]+"
+# The details that verdicts have (`netlab.judging`): `accepted (reset)`.
+DETAILS = {
+    Verdict.ACCEPTED: "reset|closed|silent",
+    Verdict.WRONG_SOURCE: "port|[0-9A-Fa-f.:]+",
+    Verdict.UNREACHABLE: _ERRNO,
+    Verdict.UNRESOLVED: "EAI_[A-Z]+|EAI -?[0-9]+",
+    Verdict.NOT_BOUND: _ERRNO,
+}
+# `allow`, `deny`, a verdict, or a verdict with its detail.
+WANTED = re.compile(
+    "|".join([ALLOW, DENY, *(v + (rf"( \(({DETAILS[v]})\))?" if v in DETAILS else "") for v in Verdict)])
+)
 
 # The service was there, and the dial did not get to it. A port that something else answers on is not denied,
 # nor is one that takes a datagram and answers from elsewhere; and of a service that could not listen nothing
@@ -122,12 +133,12 @@ def is_about(rule: Rule, dial: Dial, around: Surroundings) -> bool:
     """Whether a rule is about a dial."""
     return (
         _any_matches(rule.binds, (dial.bind.name,))
-        and _any_matches(rule.vantages, _names_of_vantage(dial, around))
-        and _any_matches(rule.targets, _names_of_target(dial, around))
+        and _any_matches(rule.vantages, names_of_vantage(dial, around))
+        and _any_matches(rule.targets, names_of_target(dial, around))
     )
 
 
-def _names_of_vantage(dial: Dial, around: Surroundings) -> tuple[str, ...]:
+def names_of_vantage(dial: Dial, around: Surroundings) -> tuple[str, ...]:
     """Return all that a rule may call the one who dials; the server's own host is also called by its name."""
     names = (dial.vantage, dial.host)
     return (
@@ -137,7 +148,8 @@ def _names_of_vantage(dial: Dial, around: Surroundings) -> tuple[str, ...]:
     )
 
 
-def _names_of_target(dial: Dial, around: Surroundings) -> tuple[str, ...]:
+def names_of_target(dial: Dial, around: Surroundings) -> tuple[str, ...]:
+    """Return all that a rule may call what is dialled."""
     return (
         dial.target.name,
         *(_NETWORK + network for network in around.networks_with(dial.target.address)),
@@ -147,10 +159,10 @@ def _names_of_target(dial: Dial, around: Surroundings) -> tuple[str, ...]:
 def _any_matches(patterns: Sequence[str] | None, names: Sequence[str]) -> bool:
     if patterns is None:
         return True
-    return any(_matches(pattern, name) for pattern in patterns for name in names)
+    return any(matches(pattern, name) for pattern in patterns for name in names)
 
 
-def _matches(pattern: str, name: str) -> bool:
+def matches(pattern: str, name: str) -> bool:
     """Whether a name has a pattern's form; `*` alone is about hosts, not about words with a colon."""
     for word in (_NETWORK, _GROUP):
         if name.startswith(word) != pattern.startswith(word):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from netlab.expectations.rules import WANTED
+from netlab.expectations.rules import DETAILS, WANTED
 from netlab.experiments.checking import CheckSection, NothingSection
 from netlab.experiments.schema import Label, OptionsSection, Port, VantageSection
 from netlab.experiments.transporting import TransportSection
@@ -20,16 +20,30 @@ def _one_as_list(value: Any) -> Any:
 
 
 def _names_as_keys(value: Any) -> Any:
-    return dict.fromkeys(value) if isinstance(value, list) and all(map(_is_text, value)) else value
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+    return dict.fromkeys(value) if _is_list_of_names(value) else value
 
 
 def _addresses_as_binds(value: Any) -> Any:
-    listed = isinstance(value, list) and all(map(_is_text, value))
-    return {address: {"address": address} for address in value} if listed else value
+    return {address: {"address": address} for address in value} if _is_list_of_names(value) else value
+
+
+def _is_list_of_names(value: Any) -> bool:
+    """Whether it is a list of texts.
+
+    Raises:
+        PydanticCustomError: one of them is there twice.
+    """
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        return False
+    if twice := [name for name in value if value.count(name) > 1]:
+        raise PydanticCustomError("twice", "{name} is there twice", {"name": repr(str(twice[0]))[:60]})
+    return True
+
+
+def _check_file_name(name: str) -> str:
+    if not name or "/" in name or "\0" in name or name in (".", ".."):
+        raise PydanticCustomError("name", "expected a file's name without a directory: it lies in {data}")
+    return name
 
 
 # JSON Schema's words for what is short for something longer.
@@ -58,7 +72,7 @@ class CheckedServiceSection(TransportSection):
     command: Annotated[list[str], Field(min_length=1)] | None = None
     image: Annotated[str, Field(min_length=1)] | None = None
     options: OptionsSection = OptionsSection()
-    files: dict[str, str] = Field(default_factory=dict)
+    files: dict[Annotated[str, AfterValidator(_check_file_name)], str] = Field(default_factory=dict)
     port: Port
     check: CheckSection = CheckSection(tcp=NothingSection())
 
@@ -120,11 +134,14 @@ def _everything(value: Any) -> Any:
 
 
 def _check_wanted(wants: str) -> str:
-    if not WANTED.fullmatch(wants):
-        there = ", ".join(["allow", "deny", *Verdict])
-        problem = "no expectation is called {wants}: there is {there}"
-        raise PydanticCustomError("wanted", problem, {"wants": repr(wants)[:60], "there": there})
-    return wants
+    if WANTED.fullmatch(wants):
+        return wants
+    word = wants.partition(" (")[0]
+    said: dict[str, Any] = {"wants": repr(wants)[:60], "there": ", ".join(["allow", "deny", *Verdict])}
+    if word not in [*Verdict]:
+        raise PydanticCustomError("wanted", "no expectation is called {wants}: there is {there}", said)
+    known = f"{word} ({DETAILS[Verdict(word)]})" if Verdict(word) in DETAILS else f"{word} alone"
+    raise PydanticCustomError("detail", "expected {known}; got {wants}", said | {"known": known})
 
 
 def _check_alone(rule: dict[str, SelectorSection]) -> dict[str, SelectorSection]:
@@ -135,7 +152,7 @@ def _check_alone(rule: dict[str, SelectorSection]) -> dict[str, SelectorSection]
 
 def _rule_schema(schema: dict[str, Any]) -> None:
     """Say in the JSON Schema that a rule has one key, and which there are; or that it is such a word."""
-    wants, of = f"^{WANTED.pattern}$", schema.pop("additionalProperties")
+    wants, of = f"^({WANTED.pattern})$", schema.pop("additionalProperties")
     schema.update(patternProperties={wants: of}, additionalProperties=False, minProperties=1, maxProperties=1)
     or_shorter({"type": "string", "pattern": wants})(schema)
 

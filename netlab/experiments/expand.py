@@ -65,7 +65,7 @@ def _service(document: Document, folder: pathlib.Path) -> Service:
     said = document.experiment
     check = check_of(said.service.check, document.file, ("service", "check"), folder)
     transport = transport_of(said.service, document.file, ("service",))
-    check_works(check.kind, transport.protocol, document.file, ("service", "check"))
+    check_works(check, transport.protocol, document.file, ("service", "check"))
     if not isinstance(said, ExperimentSection):
         return Service(said.service.port, check, transport=transport)
     options = said.service.options

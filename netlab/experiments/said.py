@@ -69,5 +69,5 @@ def read_check(source: str, said: Any, folder: Path, protocol: Protocol = Protoc
     """
     file = said_by(source, check=said)
     check = check_of(file.validate(CheckSection, "a check", ("check",)), file, ("check",), folder)
-    check_works(check.kind, protocol, file, ("check",))
+    check_works(check, protocol, file, ("check",))
     return check

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from netlab.checks import OVER_UDP
+from netlab.checks import DATAGRAM_BYTES, OVER_UDP, Check, SendExpect
 from netlab.model import BY_TCP, AnswersFrom, Protocol, Transport
 from netlab.yamlfile import Path, Section, YamlFile
 
@@ -50,18 +50,23 @@ def transport_of(
     return Transport(protocol, AnswersFrom(said.answers_from or usual.answers_from or AnswersFrom.ROUTED))
 
 
-def check_works(kind: str, protocol: Protocol, file: YamlFile, path: Path) -> None:
+def check_works(check: Check, protocol: Protocol, file: YamlFile, path: Path) -> None:
     """Refuse a check that can't be made over a protocol.
 
     Args:
-        kind: the check's.
+        check: how an answer is recognised.
         protocol: what carries the messages.
         file: where the check stands, to point into.
         path: where it stands there, or what there is wrong with it.
 
     Raises:
-        FileError: it can't; the message lists those that can.
+        FileError: it can't; the message says what can.
     """
-    if protocol is Protocol.UDP and kind not in OVER_UDP:
-        problem = f"{kind} is about connections; over UDP only an answer says something"
+    if protocol is not Protocol.UDP:
+        return
+    if check.kind not in OVER_UDP:
+        problem = f"{check.kind} is about connections; over UDP only an answer says something"
         raise file.error(path, f"{problem}: check by {' or '.join(OVER_UDP)}")
+    if isinstance(check, SendExpect) and len(check.send) > DATAGRAM_BYTES:
+        problem = f"{len(check.send)} bytes are sent, and a datagram holds {DATAGRAM_BYTES}"
+        raise file.error((*path, check.kind), problem)

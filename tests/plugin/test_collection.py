@@ -175,7 +175,7 @@ class TestARun:
     [
         (("port: 8080", "prot: 8080"), "netlab.yaml:4: service.prot: unknown key (did you mean 'port'?)*"),
         (("lab: lan", "lab: lane"), "netlab.yaml:1: lab: no lab is called 'lane': there is *"),
-        (("from: peer", "from: pear"), "netlab.yaml:13: expect.1: refused is about nothing here*"),
+        (("from: peer", "from: pear"), "netlab.yaml:13: expect.1.refused.from: no vantage is called 'pear'*"),
         (("service:", "service: ["), "netlab.yaml:*"),
     ],
 )
@@ -250,6 +250,19 @@ class TestWithoutTheBackend:
     ) -> None:
         monkeypatch.setenv("CI", ci)
         run_pytest(f"--netlab-require={required}").assert_outcomes(skipped=2)
+
+    def test_a_misspelt_word_does_not_make_them_skipped(
+        self, run_pytest: Pytest, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        said = "no backend is called 'compse': there is netns, compose, ssh, none"
+        result = run_pytest("--netlab-require=netns,compse")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([f"ERROR: --netlab-require: {said}"])
+        monkeypatch.setenv("CI", "true")
+        monkeypatch.setenv("NETLAB_REQUIRE", "compse")  # others may mean something by it
+        run_pytest().assert_outcomes(errors=2)
+        pytester.makeini("[pytest]\nnetlab_require = compse\n")
+        run_pytest().stderr.fnmatch_lines([f"ERROR: netlab_require: {said}"])
 
 
 @pytest.mark.usefixtures("netns")

@@ -56,7 +56,7 @@ def test_the_published_one_is_current() -> None:
         SERVICE + "binds: {any: '::', lan: {address: '{lan.ipv4}', port: 81, check: http}}",
         SERVICE + "binds: {itself: }",
         SERVICE + "expect: [allow]",
-        SERVICE + "expect: [{deny: peer}, {allow: [peer, remote]}, {refused: {to: lan-ipv4}}]",
+        SERVICE + "expect: [{deny: outsider}, {allow: [peer, remote]}, {refused: {to: lan-ipv4}}]",
         SERVICE + "expect: [{'accepted (reset)': {bind: any, from: 'network:*', to: ['*-ipv4']}}]",
         SERVICE + "vantages: [peer]",
         SERVICE + "vantages: {peer: , server: {own: 127.0.0.1, lan: {address: '{lan.ipv4}'}}}",

@@ -169,7 +169,48 @@ WRONG = [
     ),
     (
         MINIMAL + "lab: lan\nvantages: [peer]\nexpect: [allow: {from: pear}]\n",
-        "netlab.yaml:4: expect.0: allow is about nothing here, and would always be met. There are binds: any; vantages: peer; targets: name, lan-ipv4, lan-ipv6; networks: lan",
+        "netlab.yaml:4: expect.0.allow.from: no vantage is called 'pear' (did you mean 'peer'?): there is peer, network:lan",
+    ),
+    (
+        MINIMAL + "lab: lan\nexpect:\n  - deny: [server, pear]\n",
+        "netlab.yaml:4: expect.0.deny.from: no vantage is called 'pear' (did you mean 'peer'?): there is server, server-any, peer, network:lan",
+    ),
+    (
+        MINIMAL + "lab: lan\nexpect:\n  - allow: {bind: [a*, b*]}\n",
+        "netlab.yaml:4: expect.0.allow.bind: no bind is called 'b*': there is any",
+    ),
+    (
+        MINIMAL + "lab: lan\nexpect:\n  - allow: {to: 'network:lam'}\n",
+        "netlab.yaml:4: expect.0.allow.to: no target is called 'network:lam' (did you mean 'network:lan'?): there is localhost, 127.0.0.1, hostname, lan-ipv4, lan-ipv6, name, ::1, network:lan",
+    ),
+    (
+        MINIMAL + "lab: lan\nexpect:\n  - allow: {from: peer, to: localhost}\n",
+        "netlab.yaml:4: expect.0: no dial has such a bind, vantage and target at once: allow would always be met",
+    ),
+    (
+        MINIMAL
+        + "lab: lan\nexpect:\n  - allow: peer\n  - deny: {from: peer, to: lan-*}\n  - refused: {from: peer, to: name}\n",
+        "netlab.yaml:4: expect.0: later rules contradict allow wherever it holds: put it after them, or leave it out",
+    ),
+    (
+        MINIMAL + "lab: lan\nexpect:\n  - no-answer: peer\n",
+        "netlab.yaml:4: expect.0: no-answer never comes of TCP: there is open, wrong-service, accepted, refused, timeout, unreachable, unresolved, not-bound",
+    ),
+    (
+        "service: {command: [x], port: 53, protocol: udp, check: {dns: {name: a.test}}}\nexpect: [accepted (reset)]\n",
+        "netlab.yaml:2: expect.0: accepted never comes of UDP: there is open, wrong-service, wrong-source, refused, no-answer, unreachable, unresolved, not-bound",
+    ),
+    (
+        MINIMAL + "expect: [accepted (rest)]\n",
+        "netlab.yaml:2: expect.0: expected accepted (reset|closed|silent); got 'accepted (rest)'",
+    ),
+    (
+        MINIMAL + "expect: [refused (RST): peer]\n",
+        "netlab.yaml:2: expect.0.refused (RST): expected refused alone; got 'refused (RST)'",
+    ),
+    (
+        MINIMAL + "groups:\n  ours: [peer, pear]\n",
+        "netlab.yaml:3: groups.ours: no host is called 'pear': there is outsider, peer, remote, router, server, server-any",
     ),
     (
         MINIMAL + "lab: nolab\n",
@@ -197,6 +238,18 @@ WRONG = [
         "netlab.yaml:2: binds.any.host: in a lab that is made, a bind has a host of its own",
     ),
     (MINIMAL + "binds: []\n", "netlab.yaml:2: binds: expected at least one; got an empty list"),
+    (MINIMAL + "binds: [0.0.0.0, localhost, 0.0.0.0]\n", "netlab.yaml:2: binds: '0.0.0.0' is there twice"),
+    (MINIMAL + "vantages: [peer, peer]\n", "netlab.yaml:2: vantages: 'peer' is there twice"),
+    (
+        "service:\n  command: [x]\n  port: 80\n  files:\n    ../x: y\n",
+        "netlab.yaml:5: service.files.../x: expected a file's name without a directory: it lies in {data}",
+    ),
+    (
+        "service:\n  command: [x]\n  port: 53\n  protocol: udp\n  check:\n    send-expect: {expect: a, send: '"
+        + "b" * 65508
+        + "'}\n",
+        "netlab.yaml:6: service.check.send-expect: 65508 bytes are sent, and a datagram holds 65507",
+    ),
     (
         MINIMAL + "binds: {any: '{lan.ipv5}'}\n",
         "netlab.yaml:2: binds.any: nothing is called {lan.ipv5}: there is {hostname}, {lan.ipv4}, {lan.ipv6}, {back.ipv4}, {back.ipv6}",
@@ -227,6 +280,19 @@ def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
 def test_a_selection_of_nothing_is_refused() -> None:
     with pytest.raises(NetlabError, match="no bind is called 'x': there is any"):
         check_file(MINIMAL).only(Selection(binds=("x",)))
+
+
+def test_a_default_may_be_left_without_a_dial_and_a_verdict_be_one_of_several_protocols() -> None:
+    text = "service: {command: [x], port: 53, check: {dns: {name: a.test}}}\nlab: lan\n"
+    text += "binds: {by-tcp: , by-udp: {protocol: udp}}\n"
+    text += "expect: [deny: '*', no-answer: {from: [server, peer]}, allow: {bind: by-tcp}, allow: {to: name, bind: by-tcp}]\n"
+    assert len(check_file(text).rules) == 4
+
+
+def test_a_rule_may_say_again_what_others_say() -> None:
+    assert (
+        len(check_file(MINIMAL + "expect: [deny, allow: {from: peer, to: name}, allow: peer]\n").rules) == 3
+    )
 
 
 # --- The rules ---------------------------------------------------------------------------------------------

@@ -195,6 +195,12 @@ def test_evidence_of_several_addresses_in_their_order() -> None:
     )
 
 
+def test_a_question_that_no_datagram_holds_was_not_asked() -> None:
+    assert judge(asked(errno="EMSGSIZE", timed_out=False), Protocol.UDP).outcome is None
+    said_so = asked(errno="EMSGSIZE", timed_out=False, icmp=Icmp(4, 3, 4, PEER))
+    assert judge(said_so, Protocol.UDP).outcome == Outcome(Verdict.UNREACHABLE, "EMSGSIZE")
+
+
 def test_evidence_of_an_icmp_message_of_an_unknown_kind() -> None:
     judged = judge(result(attempt("EPROTO", icmp=Icmp(6, 4, 9))))
     assert judged.evidence[-1] == "ICMPv6 type 4 code 9"
