@@ -100,7 +100,7 @@ def _not_measured(results: Iterable[Result]) -> Iterator[RenderableType]:
 def checked_page(checked: Checked) -> str:
     """Return a check as the text of an HTML file: the run's page, with what is not as it should be on top."""
     unmet = [(cell, message(result)) for cell, result in _unmet_cells(checked)]
-    return page(checked.matrix, summary(checked), unmet)
+    return page(checked.matrix, summary(checked), unmet, checked.failures)
 
 
 def checked_record(checked: Checked) -> dict[str, Any]:

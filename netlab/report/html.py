@@ -36,21 +36,32 @@ class _Block:
     rows: tuple[tuple[Bind, tuple[Cell | None, ...]], ...]
 
 
-def page(matrix: Matrix, said: str = "", unmet: Sequence[tuple[Cell, str]] = ()) -> str:
+def page(
+    matrix: Matrix,
+    said: str = "",
+    unmet: Sequence[tuple[Cell, str]] | None = None,
+    left_out: Sequence[str] = (),
+) -> str:
     """Return a run as the text of an HTML file.
 
     Args:
         matrix: what came of it.
         said: the run in one line, if not as the matrix alone tells it.
-        unmet: cells of the matrix that are not as expected, and all that there is to say of each.
+        unmet: cells of the matrix that are not as expected, and all that there is to say of each; None where
+            nothing is expected but what is predicted.
+        left_out: machines that could not be used, and why.
     """
+    failing = {id(cell) for cell, _ in unmet or ()}
     places = {id(cell): f"cell-{number}" for number, cell in enumerate(matrix.cells, start=1)}
     return _template().render(
         matrix=matrix,
         experiment=matrix.experiment,
         summary=said or summary(matrix),
-        unmet=[(cell, message.splitlines()) for cell, message in unmet],
-        troubled={id(cell) for cell in matrix.cells if not cell.agrees} | {id(cell) for cell, _ in unmet},
+        is_check=unmet is not None,
+        unmet=[(cell, message.splitlines()) for cell, message in unmet or ()],
+        left_out=left_out,
+        surprises=[cell for cell in matrix.disagreements if id(cell) not in failing],
+        troubled={id(cell) for cell in matrix.cells if not cell.agrees} | failing,
         headline=tuple(_headline(matrix)),
         blocks=tuple(_blocks(matrix)),
         legend=tuple(_legend(matrix)),

@@ -110,3 +110,16 @@ def test_the_page_of_a_check_has_what_fails_on_top_and_its_cell_open() -> None:
     assert summary(checked("deny")) in shown
     assert len([1 for tag, name, _ in read.attributes if (tag, name) == ("details", "open")]) == 2
     assert "Not as expected" not in checked_page(checked(None))
+
+
+def test_the_page_of_a_check_that_is_green_has_no_alarm_and_says_what_the_facts_do_not_show() -> None:
+    green = checked("deny", two_peer_lan=Outcome(Verdict.TIMEOUT))
+    assert green.exit_code is ExitCode.OK
+    assert "<h2>As expected, but not as predicted</h2>" in checked_page(green)
+    assert 'class="trouble"' not in checked_page(green)
+
+
+def test_a_machine_that_was_left_out_is_on_the_page() -> None:
+    shown = checked_page(replace(checked(None), failures=("lab03: no route to host",)))
+    assert "<h2>Left out</h2>" in shown
+    assert "<li>lab03: no route to host</li>" in shown
