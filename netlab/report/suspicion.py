@@ -66,9 +66,10 @@ def _unforeseen(cell: Cell, verdict: Verdict, detail: str) -> str:
             dropped = "let question and answer through in the packet filter that drops one of them"
             return f"see whether the service on {there} answers such a question; if it does, {dropped}"
         case Verdict.WRONG_SOURCE:
-            source = detail if detail != "port" else "the port that it answers from"
+            if detail == "port":
+                return f"make the service on {there} answer by the socket that it is asked by"
             return (
-                f"make the service on {there} answer from the address that it is asked at, or dial {source}"
+                f"make the service on {there} answer from the address that it is asked at, or dial {detail}"
             )
         case Verdict.UNREACHABLE:
             whose = f"that of whoever sent the ICMP message above, or of {here} if there is none"
@@ -113,8 +114,8 @@ def _of_datagrams(predicted: Verdict, observed: Verdict, there: str) -> str:
     """Return what only datagrams meet: an answer's source, services that pass over a question, limits."""
     if observed is Verdict.WRONG_SOURCE:
         return (
-            f"the service on {there} does not answer from the address that it is asked at, as it was said to "
-            "(answers-from: dialled), or somebody on the way translates addresses"
+            f"the service on {there} answers by another socket than it is asked by, or not as `answers-from` "
+            "says; or somebody on the way translates addresses"
         )
     if predicted is Verdict.WRONG_SOURCE and observed is Verdict.OPEN:
         return (

@@ -127,7 +127,7 @@ def _from_elsewhere(cells: list[Cell]) -> Iterable[str]:
     lost = [cell for cell in cells if _verdict(cell) is Verdict.WRONG_SOURCE]
     if lost:
         who, remedy = _grouped(lost), lost[0].prediction.remedy
-        yield f"Asked by {who}, it answers from another address, which nobody takes" + (
+        yield f"Asked by {who}, it answers from another address or port, which nobody takes" + (
             f": {remedy}." if remedy else "."
         )
 

@@ -111,7 +111,7 @@ def test_which_address_a_service_answers_from_is_said_or_found_out(lab: Attached
     assert (unsaid.agrees, unsaid.observation.outcome) == (False, Outcome(Verdict.OPEN))
     assert "say answers-from: dialled" in suspicion(unsaid)
     wrong = asked(lab, "198.18.2.11", PORT, AnswersFrom.DIALLED)
-    assert "does not answer from the address that it is asked at" in suspicion(wrong)
+    assert "answers by another socket than it is asked by" in suspicion(wrong)
 
 
 def test_a_service_that_does_not_answer_is_never_open(lab: AttachedLab) -> None:

@@ -53,7 +53,10 @@ def test_what_came_out_as_predicted_has_the_remedy_of_the_facts_and_what_is_open
     [
         (Outcome(Verdict.NO_ANSWER), "see whether the service on two answers such a question"),
         (Outcome(Verdict.WRONG_SOURCE, "198.18.2.12"), "or dial 198.18.2.12"),
-        (Outcome(Verdict.WRONG_SOURCE, "port"), "or dial the port that it answers from"),
+        (
+            Outcome(Verdict.WRONG_SOURCE, "port"),
+            "make the service on two answer by the socket that it is asked by",
+        ),
         (Outcome(Verdict.REFUSED), "the packet filter that answers with an ICMP error"),
         (Outcome(Verdict.NOT_BOUND, "EADDRINUSE"), "`ss -lunp` names it"),
     ],
@@ -68,12 +71,7 @@ CASES = [
     (Verdict.OPEN, Verdict.REFUSED, Protocol.TCP, "a filter that answers with a reset"),
     (Verdict.TIMEOUT, Verdict.OPEN, Protocol.TCP, "routes and addresses don't show"),
     (Verdict.WRONG_SOURCE, Verdict.OPEN, Protocol.UDP, "say answers-from: dialled"),
-    (
-        Verdict.OPEN,
-        Verdict.WRONG_SOURCE,
-        Protocol.UDP,
-        "does not answer from the address that it is asked at",
-    ),
+    (Verdict.OPEN, Verdict.WRONG_SOURCE, Protocol.UDP, "answers by another socket than it is asked by"),
     (Verdict.OPEN, Verdict.NO_ANSWER, Protocol.UDP, "the service on two does not answer what it is sent"),
     (Verdict.REFUSED, Verdict.NO_ANSWER, Protocol.UDP, "net.ipv4.icmp_ratelimit"),
     (Verdict.NO_ANSWER, Verdict.OPEN, Protocol.UDP, "routes and addresses don't show"),
