@@ -71,12 +71,13 @@ def check(
     talk = check_outputs(files, file)
     kept = keeper(keep_on_fail, keep_for)
     before = read_baseline(Path(baseline)) if baseline is not None else None
-    check_file = load(Path(file)).only(Selection(binds, vantages))
+    asked = Selection(binds, vantages)
+    check_file = load(Path(file)).only(asked)
     with progress_bar() as progress:
         recorder = recording(progress) if bundle_file is not None else None
 
         def judged(checked: Checked) -> Judged:
-            return Judged(checked, strict, changes(before, checked) if before is not None else ())
+            return Judged(checked, strict, changes(before, checked, asked) if before is not None else ())
 
         def tell(lab: Lab, checked: Checked) -> None:
             if recorder is not None and bundle_file is not None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # What is proposed; the Python that runs netlab has it, so that the first check works anywhere.
 _COMMAND = "python3 -m http.server --bind {address} {port}"
+_CHECKS = ("tcp", "http", "tls", "hftp")
 
 
 @click.command()
@@ -27,7 +28,7 @@ _COMMAND = "python3 -m http.server --bind {address} {port}"
 )
 @click.option("--command", help="What starts the server, with {address} and {port}.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The port that it listens on.")
-@click.option("--check", help="How its answer is recognised: tcp, http, tls, hftp.")
+@click.option("--check", type=click.Choice(_CHECKS), help="How its answer is recognised.")
 @click.option("--lab", help="Where it is tried: a lab that comes with netlab.")
 @click.option("--bind", "binds", multiple=True, help="An address that it listens on. Repeatable.")
 @click.option("--allow", multiple=True, metavar="HOST", help="Who should get through. Repeatable; nobody.")
@@ -138,15 +139,13 @@ def _ask(
     there = places()
     command = command or _answer("What starts your server? {address} and {port} are filled in", _COMMAND)
     port = port or _answer("On which port does it listen?", 8000, type=click.IntRange(1, 65535))
-    check = check or _answer(
-        "How is its answer recognised?", "tcp", type=click.Choice(["tcp", "http", "tls", "hftp"])
-    )
+    check = check or _answer("How is its answer recognised?", "tcp", type=click.Choice(_CHECKS))
     lab = lab or _answer("In which lab is it tried?", "lan", type=click.Choice([*there]))
     binds = binds or _several("On which addresses should it be tried?", ("0.0.0.0",))
     others = there[lab].others if lab in there else ()
     allow = allow or _several(f"Who should get through, of {', '.join(others)}? (or nobody)", others[:1])
     allowed = () if allow == ("nobody",) else allow
-    return from_answers(Answers(command, port, check, lab, binds, allowed), there)
+    return from_answers(Answers(command, port, check, lab, tuple(dict.fromkeys(binds)), allowed), there)
 
 
 def _answer(question: str, proposed: Any, **how: Any) -> Any:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from netlab.errors import NetlabError
 from netlab.expectations.results import Checked
+from netlab.experiments.plan import EVERYTHING, Selection
 from netlab.model import Outcome, Verdict
 from netlab.printable import printable
 from netlab.report.record import FORMAT
@@ -83,13 +84,22 @@ def read_baseline(path: Path) -> Mapping[Key, str]:
     return {(cell.bind, cell.vantage, cell.target): _words(cell.observation) for cell in run.cells}
 
 
-def changes(baseline: Mapping[Key, str], checked: Checked) -> tuple[Change, ...]:
-    """Return every dial that has changed since; what was not dialled then, or is not now, has, too."""
+def changes(
+    baseline: Mapping[Key, str], checked: Checked, asked: Selection = EVERYTHING
+) -> tuple[Change, ...]:
+    """Return every dial that has changed since; what was not dialled then, or is not now, has, too.
+
+    Args:
+        baseline: the outcomes then.
+        checked: what came of it now.
+        asked: the part of the matrix that was to be dialled now: of the rest nothing is said.
+    """
     now = {
         (cell.bind.name, cell.vantage, cell.target.name): str(cell.observation.outcome or "not measured")
         for cell in checked.matrix.cells
     }
-    keys = dict.fromkeys([*now, *baseline])
+    then = [key for key in baseline if asked.has_bind(key[0]) and asked.has_vantage(key[1])]
+    keys = dict.fromkeys([*now, *then])
     found = (Change(*key, baseline.get(key, NOT_THERE), now.get(key, NOT_THERE)) for key in keys)
     return tuple(change for change in found if change.was != change.now)
 

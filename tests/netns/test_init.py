@@ -146,6 +146,7 @@ def test_a_file_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
         (("--from-compose", "compose.yaml"), "compose.yaml: No such file"),
         (("--from-port", "80", "--bind", "::"), "--bind goes without --from-compose and --from-port"),
         (("--lab", "moon"), "no lab is called 'moon': there is"),
+        (("--check", "udp"), "'udp' is not one of 'tcp', 'http', 'tls', 'hftp'"),
         (("nowhere/netlab.yaml",), "there is no directory nowhere"),
     ],
 )

@@ -480,6 +480,17 @@ def test_a_baseline_shows_what_has_changed_since(tmp_path: Path) -> None:
     assert changes(read_baseline(file), checked(None)) != ()
 
 
+def test_of_what_was_not_asked_for_a_baseline_says_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    before = record(matrix())
+    before["cells"] += [{**before["cells"][0], "bind": "::1"}, {**before["cells"][0], "vantage": "remote"}]
+    file.write_text(json.dumps(before))
+    now, baseline = checked(None), read_baseline(file)
+    assert len(changes(baseline, now)) == 2
+    asked = Selection(binds=("127.0.0.1", "0.0.0.0"), vantages=("server", "peer"))
+    assert changes(baseline, now, asked) == ()
+
+
 def test_a_baseline_that_is_the_same_has_no_changes(tmp_path: Path) -> None:
     file = tmp_path / "run.json"
     file.write_text(json.dumps(record(matrix(one_peer_lan=None))))
