@@ -104,7 +104,10 @@ def test_a_connection_that_opens_and_dies_is_told_with_its_remedy() -> None:
 def test_an_answer_from_elsewhere_is_told_with_who_asked_and_with_its_remedy() -> None:
     lost = Outcome(Verdict.WRONG_SOURCE, "198.18.1.11")
     told = differences(matrix(two_peer_lan=lost, two_server_lan=lost))[1][1]
-    assert "Asked by server (lan) and peer (lan), it answers from another address or port, which nobody takes" in told
+    assert (
+        "Asked by server (lan) and peer (lan), it answers from another address or port, which nobody takes"
+        in told
+    )
 
 
 def test_a_refused_datagram_is_told_by_icmp_and_not_by_a_reset() -> None:
