@@ -8,12 +8,9 @@ import json
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TypeVar
+    from typing import Any
 
     from netlab.agent.shapes import Json
-
-    Item = TypeVar("Item")
-    Result = TypeVar("Result")
 
 
 PROTOCOLS = "tcp or udp"

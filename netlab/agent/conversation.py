@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TypeVar
 
-    Item = TypeVar("Item")
     Result = TypeVar("Result")
 
 

@@ -15,12 +15,9 @@ from netlab.agent.names import ResolutionError, address_text, resolve
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TypeVar
+    from typing import Any
 
     from netlab.agent.shapes import Endpoint, Json, SocketAddress
-
-    Item = TypeVar("Item")
-    Result = TypeVar("Result")
 
 
 # The errnos with which a connection ends that was open: reset, or closed and then reset. While it is being

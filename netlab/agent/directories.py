@@ -5,13 +5,6 @@ from __future__ import annotations
 import errno
 import os
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import TypeVar
-
-    Item = TypeVar("Item")
-    Result = TypeVar("Result")
-
 
 def make_private_directory() -> str:
     """Make a directory that only this user can enter, where temporary files go.

@@ -10,12 +10,7 @@ from netlab.agent.netlink import IP_FAMILIES, NETLINK_ROUTE, attributes, dump, n
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeVar
-
     from netlab.agent.shapes import Json
-
-    Item = TypeVar("Item")
-    Result = TypeVar("Result")
 
 
 RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETRULE = 18, 22, 26, 34  # linux/rtnetlink.h

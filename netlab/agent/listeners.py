@@ -11,12 +11,7 @@ from netlab.agent.netlink import IP_FAMILIES, NETLINK_SOCK_DIAG, attributes, dum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeVar
-
     from netlab.agent.shapes import Json
-
-    Item = TypeVar("Item")
-    Result = TypeVar("Result")
 
 
 SOCK_DIAG_BY_FAMILY = 20  # linux/sock_diag.h

@@ -6,12 +6,7 @@ import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeVar
-
     from netlab.agent.shapes import Json, SocketAddress
-
-    Item = TypeVar("Item")
-    Result = TypeVar("Result")
 
 
 class ResolutionError(Exception):

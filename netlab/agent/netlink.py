@@ -16,10 +16,6 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import TypeVar
-
-    Item = TypeVar("Item")
-    Result = TypeVar("Result")
 
 
 NETLINK_ROUTE, NETLINK_SOCK_DIAG = 0, 4  # linux/netlink.h

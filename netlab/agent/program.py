@@ -36,12 +36,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
-    from typing import BinaryIO, TypeVar
+    from typing import BinaryIO
 
     from netlab.agent.shapes import Json
-
-    Item = TypeVar("Item")
-    Result = TypeVar("Result")
 
 
 LINE_LIMIT_BYTES = 16 * 1024 * 1024  # a request names some hundreds of targets: far below

@@ -19,12 +19,8 @@ from netlab.agent.netlink import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import TypeVar
 
     from netlab.agent.shapes import Json
-
-    Item = TypeVar("Item")
-    Result = TypeVar("Result")
 
 
 # rtmsg: family, destination and source prefix length, tos, table, protocol, scope, type, flags

@@ -10,14 +10,6 @@ import time
 from netlab.agent.directories import make_private_directory, make_unlinked_file, remove_tree, write_file
 from netlab.agent.listeners import inodes_listening
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import TypeVar
-
-    Item = TypeVar("Item")
-    Result = TypeVar("Result")
-
-
 OUTPUT_BYTES = 4096  # of the service: enough for why it did not start
 STOP_PATIENCE_S = 0.5  # between SIGTERM and SIGKILL; an agent may itself be given a second to end
 

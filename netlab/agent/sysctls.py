@@ -7,10 +7,6 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import TypeVar
-
-    Item = TypeVar("Item")
-    Result = TypeVar("Result")
 
 
 # What decides who is reached (Documentation/networking/ip-sysctl.rst); {} is each interface, and `all`.

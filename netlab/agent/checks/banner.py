@@ -7,12 +7,7 @@ from netlab.agent.conversation import Connection, await_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeVar
-
     from netlab.agent.shapes import Json
-
-    Item = TypeVar("Item")
-    Result = TypeVar("Result")
 
 
 FIELDS = {"expect": (is_text, "a text")}

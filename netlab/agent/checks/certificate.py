@@ -9,10 +9,6 @@ from netlab.agent.conversation import FindingError, shown
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import TypeVar
-
-    Item = TypeVar("Item")
-    Result = TypeVar("Result")
 
 
 # X.690, 8.1; RFC 5280, 4.1 and 4.2.1.6

@@ -12,12 +12,9 @@ from netlab.agent.conversation import Connection, FindingError, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
+    from typing import Any
 
     from netlab.agent.shapes import Json
-
-    Item = TypeVar("Item")
-    Result = TypeVar("Result")
 
 
 DNS_HEADER = struct.Struct("!HHHHHH")  # RFC 1035, 4.1.1: id, flags, and four counts

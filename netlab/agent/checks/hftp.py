@@ -9,12 +9,7 @@ from netlab.agent.conversation import Connection, Conversation, FindingError, sh
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeVar
-
     from netlab.agent.shapes import Json
-
-    Item = TypeVar("Item")
-    Result = TypeVar("Result")
 
 
 LEAVE_S = 0.5  # for a server to take note of `quit`; the verdict is known by then

@@ -10,12 +10,8 @@ from netlab.agent.conversation import Connection, Conversation, FindingError, sh
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import TypeVar
 
     from netlab.agent.shapes import Json
-
-    Item = TypeVar("Item")
-    Result = TypeVar("Result")
 
 
 FIELDS = {

@@ -9,12 +9,7 @@ from netlab.agent.conversation import Connection, FindingError, await_bytes, sho
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeVar
-
     from netlab.agent.shapes import Json
-
-    Item = TypeVar("Item")
-    Result = TypeVar("Result")
 
 
 FIELDS = {"send": (is_bytes, "bytes in hexadecimal"), "expect": (is_bytes, "bytes in hexadecimal")}

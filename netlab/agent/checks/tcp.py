@@ -6,12 +6,7 @@ from netlab.agent.conversation import Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeVar
-
     from netlab.agent.shapes import Json
-
-    Item = TypeVar("Item")
-    Result = TypeVar("Result")
 
 
 FIELDS: Json = {}

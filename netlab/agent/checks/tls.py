@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from netlab.agent.shapes import Json
 
-    Item = TypeVar("Item")
     Result = TypeVar("Result")
 
 
