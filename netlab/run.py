@@ -205,13 +205,14 @@ def _with_service(cell: Cell, port: int, service: ServiceStart | AgentError, fac
     """Return what was observed, where the service listened; where it never did, that is what was observed.
 
     A program that puts itself into the background ends with 0 and goes on listening; one that ended with
-    anything else failed. If it did listen before, that explains what was refused, and nothing else.
+    anything else, or left no socket, failed. If it did listen before, that explains what was refused, and
+    nothing else.
     """
     dialled = cell.observation
     if isinstance(service, AgentError):
         return replace(cell, observation=Observation(None, not_measured=str(service)))
     refused = dialled.outcome == Outcome(Verdict.REFUSED)
-    if service.listening and not (service.exit_code and refused):
+    if service.listening and not ((service.exit_code or service.gone) and refused):
         return cell
     if service.exit_code is None:
         why = _not_listening(cell.protocol.port(port), service, describe_others(facts, cell.protocol))

@@ -17,11 +17,14 @@ class ServiceStart:
         listening: whether it came to listen on its port in time.
         exit_code: how it ended, if it did.
         output: the beginning of what it printed.
+        gone: whether it has ended, and nothing of it listens any more: what goes into the background ends,
+            too, and listens on.
     """
 
     listening: bool
     exit_code: int | None
     output: str
+    gone: bool = False
 
     @property
     def last_line(self) -> str:

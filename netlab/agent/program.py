@@ -34,7 +34,7 @@ from netlab.agent.sysctls import read_sysctls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
     from typing import BinaryIO
 
@@ -50,6 +50,7 @@ class Agent:
     def __init__(self) -> None:
         self._service: Service | None = None
         self._listening = False
+        self._sockets: Callable[[], frozenset[int]] = frozenset  # at which it listens now
         self._operations = {
             "hello": self.hello,
             "facts": self.facts,
@@ -122,16 +123,19 @@ class Agent:
         before = inodes_listening(port, protocol)
         self._service = Service(argv, files, tools)
         self._listening = wait_listening(self._service, port, protocol, before, timeout_s)
+        self._sockets = lambda: inodes_listening(port, protocol) - before
         return self.served(request)
 
     def served(self, request: Json) -> Json:
         """Say how the start of the service went, and whether it has ended since."""
         if self._service is None:
             raise RequestError("no service was started")
+        exit_code = self._service.exit_code()
         return {
             "listening": self._listening,
-            "exit_code": self._service.exit_code(),
+            "exit_code": exit_code,
             "output": self._service.output(),
+            "gone": exit_code is not None and not self._sockets(),
         }
 
     def probe(self, request: Json) -> Json:

@@ -112,19 +112,37 @@ def test_a_server_that_does_not_start_is_not_measured_and_never_green(tmp_path: 
     assert (tmp_path / "netlab.yaml").read_text() == text
 
 
-def test_a_server_that_listens_and_then_ends_is_not_denied_to_anybody(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("end", "said"), [("sys.exit('out of luck')", "1: out of luck"), ("print('done')", "0: done")]
+)
+def test_a_server_that_listens_and_then_ends_is_not_denied_to_anybody(
+    tmp_path: Path, end: str, said: str
+) -> None:
     (tmp_path / "serve.py").write_text(
         "import socket, sys\n"
         "accepted = socket.create_server(('127.0.0.1', int(sys.argv[1]))).accept()\n"
-        "sys.exit('out of luck')\n"
+        f"{end}\n"
     )
     text = "service: {command: [python3, serve.py, '{port}'], port: 8000}\n" + LAN
     text += "vantages: {peer: {web: '{lan.ipv4}'}, server: {web: 127.0.0.1}}\nexpect: [deny: peer]\n"
     ended = check(tmp_path, text, "--json", "-")
     of_peer, of_server = (cell["observation"] for cell in json.loads(ended.stdout)["cells"])
-    assert of_peer["not_measured"] == "the service ended with exit code 1: out of luck"
+    assert of_peer["not_measured"] == f"the service ended with exit code {said}"
     assert of_server["verdict"] == "accepted"
     assert ended.returncode == ExitCode.DISAGREES
+
+
+def test_a_server_that_goes_into_the_background_is_there(tmp_path: Path) -> None:
+    (tmp_path / "serve.py").write_text(
+        "import os, signal, socket, sys\n"
+        "listening = socket.create_server(('127.0.0.1', int(sys.argv[1])))\n"
+        "if os.fork() == 0:\n"
+        "    signal.pause()\n"
+    )
+    text = "service: {command: [python3, serve.py, '{port}'], port: 8000}\n" + LAN
+    text += "vantages: {peer: {web: '{lan.ipv4}'}}\nexpect: [refused]\n"
+    ended = check(tmp_path, text)
+    assert ended.returncode == ExitCode.OK, ended.stdout
 
 
 def test_a_server_that_can_not_bind_is_not_denied_to_anybody(tmp_path: Path) -> None:

@@ -279,7 +279,7 @@ def test_the_agent_runs_on_every_python_since_3_8(version: str) -> None:
         argv = ["sh", "-c", "cat {data}/a; exit 3"]
         fields = {"argv": argv, "files": {"a": "content"}, "port": PORT, "timeout_s": 5}
         served = session.call("serve", fields, timeout_s=10)
-        assert served == {"listening": False, "exit_code": 3, "output": "content"}
+        assert served == {"listening": False, "exit_code": 3, "output": "content", "gone": True}
 
 
 def find_python(version: str) -> str:
@@ -407,7 +407,7 @@ def test_a_service_that_is_killed_tells_by_which_signal(session: AgentSession) -
 
 def test_a_service_that_never_listens_is_waited_for_in_vain(session: AgentSession) -> None:
     answer = serve(session, "import time; print('idle', flush=True); time.sleep(60)", timeout_s=0.5)
-    assert answer == {"listening": False, "exit_code": None, "output": "idle\n"}
+    assert answer == {"listening": False, "exit_code": None, "output": "idle\n", "gone": False}
 
 
 def test_a_listener_that_was_there_before_does_not_count(session: AgentSession) -> None:
