@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ from netlab.errors import ExitCode, NetlabError
 if TYPE_CHECKING:
     from netlab.backends import Lab
     from netlab.expectations import Checked
-    from netlab.expectations.baseline import Change
 
 
 @click.command()
@@ -76,50 +75,30 @@ def check(
     with progress_bar() as progress:
         recorder = recording(progress) if bundle_file is not None else None
 
-        def judged(checked: Checked) -> Judged:
-            return Judged(checked, strict, changes(before, checked, asked) if before is not None else ())
+        def judged(checked: Checked) -> Checked:
+            since = changes(before, checked, asked) if before is not None else ()
+            return replace(checked, strict=strict, changes=tuple(map(str, since)))
 
-        def tell(lab: Lab, checked: Checked) -> None:
+        def tell(lab: Lab, came: Checked) -> None:
+            checked = judged(came)
             if recorder is not None and bundle_file is not None:
                 write_bundle(checked, recorder.finish(lab), bundle_file)
             progress.hide()
             _show(checked, talk=talk)
-            its = judged(checked)
             for option, text in _WRITERS.items():
                 if (name := files[option]) is not None:
-                    write(name, text(its))
-            if kept is not None and its.exit_code:
+                    write(name, text(checked))
+            if kept is not None and checked.exit_code:
                 kept.keep(checked.matrix)
 
         terms = Terms(backend, accept_new)
-        checked = run(check_file, terms, progress, tell, recorder.watch if recorder else unwatched)
+        came = run(check_file, terms, progress, tell, recorder.watch if recorder else unwatched)
     if record:
-        return _record(file, checked)
-    its = judged(checked)
-    for change in its.changes:
+        return _record(file, came)
+    checked = judged(came)
+    for change in checked.changes:
         click.echo(f"changed since {baseline}: {change}", err=True)
-    return its.exit_code
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A check, held against what the options ask for beyond what the file expects.
-
-    Attributes:
-        checked: what came of it.
-        strict: whether what is as expected, but not as predicted, fails, too.
-        changes: since the baseline.
-    """
-
-    checked: Checked
-    strict: bool
-    changes: tuple[Change, ...]
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """What the command ends with."""
-        surprised = self.strict and any(result.surprising for result in self.checked.results)
-        return ExitCode.DISAGREES if self.changes or surprised else self.checked.exit_code
+    return checked.exit_code
 
 
 def _show(checked: Checked, *, talk: bool) -> None:
@@ -129,22 +108,22 @@ def _show(checked: Checked, *, talk: bool) -> None:
     console.print(checked_screen(checked, ascii_only=ascii_only(console)), soft_wrap=True)
 
 
-def _json(judged: Judged) -> str:
+def _json(checked: Checked) -> str:
     from netlab.report.checked import checked_record
 
-    return json.dumps(checked_record(judged.checked), indent=1) + "\n"
+    return json.dumps(checked_record(checked), indent=1) + "\n"
 
 
-def _html(judged: Judged) -> str:
+def _html(checked: Checked) -> str:
     from netlab.report.checked import checked_page
 
-    return checked_page(judged.checked)
+    return checked_page(checked)
 
 
-def _junit(judged: Judged) -> str:
+def _junit(checked: Checked) -> str:
     from netlab.report.junit import junit
 
-    return junit(judged.checked, strict=judged.strict, changes=judged.changes)
+    return junit(checked)
 
 
 _WRITERS = {"--json": _json, "--html": _html, "--junit": _junit}

@@ -55,11 +55,15 @@ class Checked:
         matrix: of the run.
         results: a cell each, in the matrix's order.
         failures: machines that could not be used, and why.
+        strict: whether what is as expected, but not as predicted, fails, too.
+        changes: what has changed since a baseline, a line each.
     """
 
     matrix: Matrix
     results: tuple[Result, ...]
     failures: tuple[str, ...] = ()
+    strict: bool = False
+    changes: tuple[str, ...] = ()
 
     @property
     def unmet(self) -> tuple[Result, ...]:
@@ -74,7 +78,8 @@ class Checked:
     @property
     def exit_code(self) -> ExitCode:
         """What a command ends with: what could not be measured is never a success."""
-        if self.unmet:
+        surprised = self.strict and any(result.surprising for result in self.results)
+        if self.unmet or self.changes or surprised:
             return ExitCode.DISAGREES
         unsure = self.not_measured or self.failures or not self.results
         return ExitCode.NOT_MEASURED if unsure else ExitCode.OK

@@ -100,7 +100,7 @@ def _not_measured(results: Iterable[Result]) -> Iterator[RenderableType]:
 def checked_page(checked: Checked) -> str:
     """Return a check as the text of an HTML file: the run's page, with what is not as it should be on top."""
     unmet = [(cell, message(result)) for cell, result in _unmet_cells(checked)]
-    return page(checked.matrix, summary(checked), unmet, checked.failures)
+    return page(checked.matrix, summary(checked), unmet, checked.failures, checked.changes)
 
 
 def checked_record(checked: Checked) -> dict[str, Any]:
@@ -112,4 +112,5 @@ def checked_record(checked: Checked) -> dict[str, Any]:
         cell["expected"] = wants.wants if wants is not None else None
         cell["rule"] = f"{wants.source}:{wants.line}" if wants is not None else None
         cell["message"] = message(result) if result.state is not State.MET else ""
-    return whole | {"exit_code": int(checked.exit_code), "failures": list(checked.failures)}
+    said = {"failures": list(checked.failures), "changes": list(checked.changes)}
+    return whole | {"exit_code": int(checked.exit_code), **said}

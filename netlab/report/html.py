@@ -41,6 +41,7 @@ def page(
     said: str = "",
     unmet: Sequence[tuple[Cell, str]] | None = None,
     left_out: Sequence[str] = (),
+    changes: Sequence[str] = (),
 ) -> str:
     """Return a run as the text of an HTML file.
 
@@ -50,6 +51,7 @@ def page(
         unmet: cells of the matrix that are not as expected, and all that there is to say of each; None where
             nothing is expected but what is predicted.
         left_out: machines that could not be used, and why.
+        changes: what has changed since a baseline.
     """
     failing = {id(cell) for cell, _ in unmet or ()}
     places = {id(cell): f"cell-{number}" for number, cell in enumerate(matrix.cells, start=1)}
@@ -60,6 +62,7 @@ def page(
         is_check=unmet is not None,
         unmet=[(cell, message.splitlines()) for cell, message in unmet or ()],
         left_out=left_out,
+        changes=changes,
         surprises=[cell for cell in matrix.disagreements if id(cell) not in failing],
         troubled={id(cell) for cell in matrix.cells if not cell.agrees} | failing,
         headline=tuple(_headline(matrix)),

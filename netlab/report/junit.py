@@ -6,7 +6,7 @@ share: <testsuite>, <testcase>, and in one that is not well a <failure> or an <e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -33,15 +33,13 @@ class _Case:
     said: str = ""
 
 
-def junit(checked: Checked, *, strict: bool = False, changes: Iterable[object] = ()) -> str:
+def junit(checked: Checked) -> str:
     """Return a check as the text of a JUnit XML file, in which all is well only if the check is green.
 
     Args:
         checked: what came of it.
-        strict: whether what is as expected, but not as predicted, fails, too.
-        changes: what has changed since the baseline.
     """
-    cases = list(_cases(checked, strict, changes))
+    cases = list(_cases(checked))
     matrix = checked.matrix
     counts = {
         "tests": str(len(cases)),
@@ -58,16 +56,16 @@ def junit(checked: Checked, *, strict: bool = False, changes: Iterable[object] =
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
 
 
-def _cases(checked: Checked, strict: bool, changes: Iterable[object]) -> Iterator[_Case]:
+def _cases(checked: Checked) -> Iterator[_Case]:
     for result in checked.results:
         name = f"{result.cell.vantage}->{result.cell.target.name}"
-        yield _Case(result.cell.bind.name, name, *_outcome(result, strict))
+        yield _Case(result.cell.bind.name, name, *_outcome(result, checked.strict))
     for failure in checked.failures:
         yield _Case("hosts", failure.partition(":")[0], "error", f"left out: {failure}")
     if not checked.results:
         yield _Case("hosts", "*", "error", "not measured: nobody dialled")
-    for change in changes:
-        yield _Case("baseline", str(change), "failure", f"changed: {change}")
+    for change in checked.changes:
+        yield _Case("baseline", change, "failure", f"changed: {change}")
 
 
 def _outcome(result: Result, strict: bool) -> tuple[str, str]:

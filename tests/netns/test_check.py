@@ -82,8 +82,10 @@ def test_a_run_is_compared_with_an_earlier_one(tmp_path: Path) -> None:
     assert check(tmp_path, wide, "--json", "run.json").returncode == ExitCode.OK
     same = check(tmp_path, wide, "--baseline", "run.json")
     assert (same.returncode, same.stderr) == (ExitCode.OK, "")
-    narrow = check(tmp_path, wide.replace("0.0.0.0", "127.0.0.1"), "--baseline", "run.json")
+    bound = wide.replace("0.0.0.0", "127.0.0.1")
+    narrow = check(tmp_path, bound, "--baseline", "run.json", "--json", "now.json")
     assert narrow.returncode == ExitCode.DISAGREES
+    assert json.loads((tmp_path / "now.json").read_text())["exit_code"] == ExitCode.DISAGREES
     assert "changed since run.json: web: peer dials lan-ipv4: was open, is refused" in (
         narrow.stderr.splitlines()
     )

@@ -12,7 +12,7 @@ from netlab.errors import ExitCode
 from netlab.expectations import Checked, Expectation
 from netlab.expectations.results import hold
 from netlab.model import Outcome, Verdict
-from netlab.report.checked import checked_page, summary
+from netlab.report.checked import checked_page, checked_record, summary
 from netlab.report.junit import junit
 from tests.unit.netlab.made import matrix
 from tests.unit.netlab.test_html import Reader
@@ -61,20 +61,20 @@ def test_a_cell_that_fails_says_all_that_there_is_to_say() -> None:
 
 
 @pytest.mark.parametrize(
-    ("came", "strict", "changes"),
+    "came",
     [
-        (checked("deny", two_peer_lan=None), False, ()),
-        (checked(None, "lab03: no route to host"), False, ()),
-        (checked("deny", two_peer_lan=FILTERED), True, ()),
-        (checked(None), False, ("any: peer dials lan: was refused, is open",)),
-        (Checked(replace(matrix(), cells=()), ()), False, ()),
+        checked("deny", two_peer_lan=None),
+        checked(None, "lab03: no route to host"),
+        replace(checked("deny", two_peer_lan=FILTERED), strict=True),
+        replace(checked(None), changes=("any: peer dials lan: was refused, is open",)),
+        Checked(replace(matrix(), cells=()), ()),
     ],
     ids=["not measured", "a machine left out", "strict", "changed", "nobody dialled"],
 )
-def test_what_does_not_end_with_zero_is_never_a_list_of_tests_that_are_all_well(
-    came: Checked, strict: bool, changes: tuple[str, ...]
-) -> None:
-    found = suite(junit(came, strict=strict, changes=changes))
+def test_what_does_not_end_with_zero_is_never_a_list_of_tests_that_are_all_well(came: Checked) -> None:
+    assert came.exit_code is not ExitCode.OK
+    assert checked_record(came)["exit_code"] == came.exit_code
+    found = suite(junit(came))
     assert len(troubles(found)) == 1
     ((_, _, tag),) = troubles(found)
     assert tag == ("error" if came.exit_code is ExitCode.NOT_MEASURED else "failure")
@@ -123,3 +123,9 @@ def test_a_machine_that_was_left_out_is_on_the_page() -> None:
     shown = checked_page(replace(checked(None), failures=("lab03: no route to host",)))
     assert "<h2>Left out</h2>" in shown
     assert "<li>lab03: no route to host</li>" in shown
+
+
+def test_what_has_changed_since_a_baseline_is_on_the_page() -> None:
+    shown = checked_page(replace(checked(None), changes=("any: peer dials lan: was open, is refused",)))
+    assert "<h2>Changed since the baseline</h2>" in shown
+    assert "<li>any: peer dials lan: was open, is refused</li>" in shown
