@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.model import Cell, Protocol, Verdict
+from netlab.model import Cell, Outcome, Protocol, Verdict
 
 _REACHED = {Verdict.OPEN, Verdict.WRONG_SERVICE, Verdict.ACCEPTED, Verdict.WRONG_SOURCE, Verdict.REFUSED}
 # Of these the facts may know more: what would keep the dial away even without what is in between.
@@ -22,6 +22,10 @@ def suspicion(cell: Cell) -> str:
         return ""
     predicted, observed = cell.prediction.outcome.verdict, cell.observation.outcome.verdict
     here, there = cell.vantage, cell.bind.host
+    if _is_given_up(cell):
+        return (
+            f"the dial was over before {here} gave up on the neighbour, which takes 3 s: a longer patience_s"
+        )
     if cell.protocol is Protocol.UDP and (why := _of_datagrams(predicted, observed, there)):
         return why
     if predicted in _REACHED and observed in (Verdict.TIMEOUT, Verdict.NO_ANSWER):
@@ -46,12 +50,18 @@ def remedy(cell: Cell) -> str:
         A clause without a full stop; empty for a cell that is open.
     """
     outcome = cell.observation.outcome
-    if cell.agrees or outcome is None:
+    if cell.agrees or outcome is None or _is_given_up(cell):
         return cell.prediction.remedy
     unforeseen = _unforeseen(cell, outcome.verdict, outcome.detail)
     if outcome.verdict in _ON_THE_WAY and cell.prediction.remedy:
         return f"{unforeseen}; and then {cell.prediction.remedy}"
     return unforeseen
+
+
+def _is_given_up(cell: Cell) -> bool:
+    """Whether no neighbour was going to answer, and the dial ended before the kernel said so (arp(7))."""
+    silent = cell.observation.outcome in (Outcome(Verdict.TIMEOUT), Outcome(Verdict.NO_ANSWER))
+    return silent and any(step.kind == "neighbour" for step in cell.prediction.reason[-1:])
 
 
 def _unforeseen(cell: Cell, verdict: Verdict, detail: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from netlab.model import Outcome, Protocol, Target, Verdict
+from netlab.model import Outcome, Protocol, Step, Target, Verdict
 from netlab.report.suspicion import remedy, suspicion
 from tests.unit.netlab.made import BINDS, OPEN, REFUSED, cell
 
@@ -64,6 +64,15 @@ def test_what_came_out_as_predicted_has_the_remedy_of_the_facts_and_what_is_open
 def test_what_datagrams_meet_has_a_remedy_of_its_own(observed: Outcome, said: str) -> None:
     one = cell(BINDS[1], "peer", TARGET, OPEN, observed)
     assert said in remedy(replace(one, protocol=Protocol.UDP))
+
+
+@pytest.mark.parametrize("observed", [Verdict.TIMEOUT, Verdict.NO_ANSWER])
+def test_who_does_not_wait_for_a_neighbour_is_not_told_of_a_filter(observed: Verdict) -> None:
+    one = cell(BINDS[1], "peer", TARGET, Outcome(Verdict.UNREACHABLE, "EHOSTUNREACH"), Outcome(observed))
+    nobody = Step("neighbour", "peer", "nobody on eth0 answers for 198.18.1.12", "ARP, RFC 826")
+    one = replace(one, prediction=replace(one.prediction, reason=(nobody,)))
+    assert suspicion(one).endswith("which takes 3 s: a longer patience_s")
+    assert remedy(one) == "bind 0.0.0.0"  # what the facts have
 
 
 CASES = [
