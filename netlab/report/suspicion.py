@@ -23,9 +23,8 @@ def suspicion(cell: Cell) -> str:
     predicted, observed = cell.prediction.outcome.verdict, cell.observation.outcome.verdict
     here, there = cell.vantage, cell.bind.host
     if _is_given_up(cell):
-        return (
-            f"the dial was over before {here} gave up on the neighbour, which takes 3 s: a longer patience_s"
-        )
+        who = cell.prediction.reason[-1].host
+        return f"the end of patience_s, before {who} gave up on the neighbour, which takes it 3 s"
     if cell.protocol is Protocol.UDP and (why := _of_datagrams(predicted, observed, there)):
         return why
     if predicted in _REACHED and observed in (Verdict.TIMEOUT, Verdict.NO_ANSWER):

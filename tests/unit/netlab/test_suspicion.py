@@ -71,7 +71,7 @@ def test_who_does_not_wait_for_a_neighbour_is_not_told_of_a_filter(observed: Ver
     one = cell(BINDS[1], "peer", TARGET, Outcome(Verdict.UNREACHABLE, "EHOSTUNREACH"), Outcome(observed))
     nobody = Step("neighbour", "peer", "nobody on eth0 answers for 198.18.1.12", "ARP, RFC 826")
     one = replace(one, prediction=replace(one.prediction, reason=(nobody,)))
-    assert suspicion(one).endswith("which takes 3 s: a longer patience_s")
+    assert suspicion(one) == "the end of patience_s, before peer gave up on the neighbour, which takes it 3 s"
     assert remedy(one) == "bind 0.0.0.0"  # what the facts have
 
 
