@@ -170,8 +170,8 @@ class Connection:
         """Give the next bytes to send, making them as needed.
 
         Returns:
-            At most some 100 KiB; the same again until ``bytes_sent()``. Empty when there is nothing, or
-            (``wants_output``) a ``file_range`` is next, or other clients should have their turn.
+            At most ``ANSWER_PIECE_BYTES``; the same again until ``bytes_sent()``. Empty when there is
+            nothing, or (``wants_output``) a ``file_range`` is next, or other clients should have their turn.
 
         Raises:
             BrokenAnswerError: An answer can't be completed: reset the connection.

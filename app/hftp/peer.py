@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 # What a peer is waited for. epoll's flags have the same values: EPOLLIN, EPOLLOUT of <sys/epoll.h>.
 READ, WRITE, GONE = select.POLLIN, select.POLLOUT, 0
 
+# The beginning of an answer waits for the bytes of the file that follow at once: send(2).
+_MORE = getattr(socket, "MSG_MORE", 0)
+
 # struct linger {on, 0 s}: close() sends RST.
 _RESET = struct.pack("ii", 1, 0)
 
@@ -108,7 +111,7 @@ class Peer:
         try:
             piece = connection.data_to_send()
             if piece:
-                count = self.socket.send(piece)
+                count = self.socket.send(piece, _MORE if connection.file_range else 0)
                 connection.bytes_sent(count)
                 if count < len(piece):
                     self._note_wants()
