@@ -69,8 +69,8 @@ picture: setup-dev ## Draw the README's picture of the matrix anew
 	@$(BIN)/netlab run bind-address --backend netns --svg docs/matrix.svg >/dev/null
 
 .PHONY: test
-test: setup-dev ## Run every test that this machine can run
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup-dev ## Run every test that this machine can run, two files at a time (ARGS=-n0: one)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 $(VENV)/.ready-fuzz: $(VENV)/.ready-dev
 	@echo "adding to $(VENV) what guides the fuzzing (once)"
