@@ -41,16 +41,18 @@ def ask(
     *,
     clients: int,
     seconds: float,
+    whole: bool = True,
 ) -> Asked:
     """Ask a server the same for some seconds.
 
     Args:
         server: which.
-        what: `small`, `connect`, or the whole file, `raw` or `base64`; elsewhere, what comes nearest.
+        what: `small`, `connect`, or contents, `raw` or `base64`; elsewhere, what comes nearest.
         name: of the file.
-        size: of the file, in bytes.
+        size: of the file, or of a slice, in bytes.
         clients: how many ask at a time.
         seconds: for how long.
+        whole: whether that is all of the file; otherwise it is a slice at its beginning.
     """
     if server.kind.protocol == "ftp":
         return _ask_ftp(server.port, what, name, seconds)
@@ -58,14 +60,13 @@ def ask(
     shape = Shape({what: clients}, {}, seconds, slice_bytes=size)
     kinds = dict(KINDS)
     if server.kind.protocol == "http":
-        kinds[what] = _http_client(server.port, name)
+        kinds[what] = _http_client(server.port, http_request(name, None if whole else size))
     result = run_load(target, shape, kinds, recovery=False)
     return Asked(result.requests_per_s, result.bytes_per_s, result.latency.p99, result.bottleneck)
 
 
-def _http_client(port: int, name: str) -> type[LoadClient]:
+def _http_client(port: int, request: bytes) -> type[LoadClient]:
     """Make a client that sends one HTTP request again and again, whose answer's length is probed once."""
-    request = http_request(name)
     beginning, length, body_bytes = _probe(port, request)
 
     class HTTP(LoadClient):
@@ -76,9 +77,10 @@ def _http_client(port: int, name: str) -> type[LoadClient]:
     return HTTP
 
 
-def http_request(name: str) -> bytes:
-    """Return a request for a file."""
-    return f"GET /{name} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+def http_request(name: str, first: int | None = None) -> bytes:
+    """Return a request for a file, or for so many bytes of its beginning (RFC 9110, 14.2)."""
+    part = "" if first is None else f"Range: bytes=0-{first - 1}\r\n"
+    return f"GET /{name} HTTP/1.1\r\nHost: {HOST}\r\n{part}\r\n".encode()
 
 
 def _probe(port: int, request: bytes) -> tuple[bytes, int, int]:
