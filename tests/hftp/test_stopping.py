@@ -42,7 +42,7 @@ def test_a_running_answer_is_finished_and_no_other_is_begun(own_server: RunningS
         sock.sendall(b"get_slice huge 0 %d raw\r\nget_metadata f\r\n" % LARGE_BYTES)
         assert receive_exactly(sock, len(head)) == head
         own_server.process.send_signal(signal.SIGTERM)
-        with pytest.raises(OSError, match="refused|reset"):  # reset: it waited to be accepted just then
+        with pytest.raises(OSError, match=r"refused|reset"):  # reset: it waited to be accepted just then
             for _ in range(100):  # until it has seen the signal
                 own_server.connect().close()
                 time.sleep(0.01)
