@@ -258,6 +258,7 @@ class Connection:
         if self._segment is not None:
             self._segment.close()
             self._segment = self.file_range = None
+            self._directory.moment.forget()
 
     def _maybe_rewind(self, left: int, taken: int) -> bool:
         """Forget what was not taken, if it can be made again, and make less the next time."""

@@ -174,6 +174,14 @@ class Moment:
     ) -> None:
         self.sizes = None
 
+    def forget(self) -> None:
+        """Look for sizes again: a slice has been made.
+
+        Who asks for it and, behind it, for the file's size wants to know whether that has changed meanwhile.
+        """
+        if self.sizes:
+            self.sizes.clear()
+
 
 class DataDirectory:
     """The directory whose files are served.

@@ -232,6 +232,20 @@ def test_a_file_that_grows_is_sent_at_its_first_size(connection: Connection, pat
     assert len(take(connection)) == head + (1 << 20) - ANSWER_PIECE_BYTES
 
 
+@pytest.mark.parametrize("form", [b"", b" raw"])
+def test_a_size_asked_for_behind_a_slice_is_true_after_it(
+    connection: Connection, directory: DataDirectory, path: Path, form: bytes
+) -> None:
+    """So the client learns that the file has changed meanwhile, whatever others were told before."""
+    other = Connection(directory)
+    with directory.moment:
+        assert answer(other, b"get_metadata f\r\n") == b"0 OK\r\n41\r\n"
+        (path / "f").write_bytes(2 * BIRRA)
+        assert answer(connection, b"get_slice f 0 41%b\r\nget_metadata f\r\n" % form).endswith(
+            b"0 OK\r\n82\r\n"
+        )
+
+
 def test_a_directory_that_is_gone_can_not_be_listed(connection: Connection, path: Path) -> None:
     (path / "f").unlink()
     (path / "empty").unlink()
