@@ -51,10 +51,11 @@ class Parser:
         exhausted: Whether ``next_request()`` would find nothing more in what came so far.
     """
 
-    __slots__ = ("_data", "_line", "_line_bytes", "_longest_line", "_position", "exhausted")
+    __slots__ = ("_data", "_line", "_line_bytes", "_longest_line", "_position", "_short_bytes", "exhausted")
 
     def __init__(self, longest_line: int = MAX_LINE_BYTES) -> None:
         self._longest_line = longest_line
+        self._short_bytes = min(_SHORT_BYTES, longest_line)
         self._data = b""
         self._position = 0  # in _data: what is before it was parsed
         self._line = b""  # the unfinished line, perhaps abridged
@@ -99,7 +100,7 @@ class Parser:
         if run.lastindex:  # type: ignore[union-attr]
             self.exhausted = end == len(data)
             text = data[start : end - 2]
-            if self._line_bytes or len(text) > _SHORT_BYTES:
+            if self._line_bytes or len(text) > self._short_bytes:
                 text = self._end_line(text)
             tokens = text.split(b" ")
             if not (tokens[0] or any(tokens)):

@@ -87,6 +87,20 @@ def test_one_byte_over_the_limit_is_a_bad_request_before_the_line_ends(piece_byt
     assert parse(*pieces, b"\n") == [Status.BAD_EOL]
 
 
+@pytest.mark.parametrize("piece_bytes", [1, 50, 103])
+def test_a_limit_below_what_is_taken_as_it_is_holds_however_the_line_is_cut(piece_bytes: int) -> None:
+    for count, fits in ((100, True), (101, False)):
+        parser, stream = Parser(longest_line=100), b"x" * count + b"\r\n"
+        parsed: list[list[bytes] | Status | None] = []
+        try:
+            for at in range(0, len(stream), piece_bytes):
+                parser.receive_data(stream[at : at + piece_bytes])
+                parsed.append(parser.next_request())
+        except ProtocolError as error:
+            parsed.append(error.status)
+        assert parsed[-1] == ([b"x" * 100] if fits else Status.BAD_REQUEST)
+
+
 def test_the_limit_is_for_a_line_and_not_for_all_of_them() -> None:
     line = b"x" * (5 * MIB) + b"\r\n"
     assert [type(request) for request in parse(line, line)] == [list, list]
