@@ -20,6 +20,10 @@ FORMATS = ("text", "json")
 # Standard error.
 STDERR = "-"
 
+# O_NONBLOCK: opening a FIFO that nobody reads would hold up the start, whatever the signal, and at SIGHUP
+# every client. So it is ENXIO: fifo(7).
+_OPEN_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+
 # A request is logged up to here. A line stays below PIPE_BUF (4096), so that lines of several processes
 # don't mix in a pipe: pipe(7).
 _MOST_COMMAND_BYTES = 1024
@@ -136,7 +140,7 @@ class AccessLog:
         if self._path == STDERR:
             return sys.stderr.fileno()
         try:
-            return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            return os.open(self._path, _OPEN_FLAGS, 0o640)
         except OSError as error:
             raise LogError(self._path, error.errno or 0) from error
 

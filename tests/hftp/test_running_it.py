@@ -196,6 +196,14 @@ def test_a_log_that_nobody_reads_stops_no_client(data: Path, tmp_path: Path) -> 
         os.close(reader)
 
 
+def test_a_log_that_nobody_will_read_is_not_waited_for(data: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log")
+    ended = hftp("serve", "-a", "127.0.0.1", "-p", "0", "-d", str(data), "--log", str(tmp_path / "log"))
+    assert ended.returncode == 3
+    assert ended.stderr.count("\n") == 1
+    assert "ENXIO" in ended.stderr
+
+
 def test_a_full_disk_stops_no_client(data: Path) -> None:
     with running_server(data, "--log", "/dev/full") as server:
         server.says = "hftp: lines of the access log are lost: No space left on device\n"
