@@ -373,7 +373,9 @@ class Connection:
         return _OK + b"".join(name + EOL for name in _COMMANDS) + EOL
 
     def _answer_quit(self, _: bytes) -> bytes:
-        self.closing = self._starved = self._ended = True
+        self.closing = self._starved = True
+        # Who has sent more behind it may be sending still, and is waited for like any other.
+        self._ended = self._ended or self._parser.exhausted
         return _OK
 
 

@@ -183,6 +183,14 @@ def test_a_slow_client_gets_base64_whole_however_little_it_takes(data: Path) -> 
         assert receive_all(sock) == b"0 OK\r\n" + expected + b"\r\n0 OK\r\n"
 
 
+def test_what_comes_behind_quit_does_not_destroy_the_answers_before_it(data: Path) -> None:
+    """Closed with bytes unread, a connection is reset, and what the client has not taken is lost."""
+    mib = (data / "mib").read_bytes()
+    with running_server(data) as server, server.connect(receive_buffer_bytes=4096) as sock:
+        sock.sendall(b"get_slice mib 0 %d raw\r\nquit\r\n" % len(mib) + b"x" * 20_000)
+        assert receive_all(sock).endswith(mib + b"0 OK\r\n")
+
+
 def test_a_thousand_idle_clients_cost_little_and_leave_no_trace(data: Path) -> None:
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 8192:
         pytest.skip("this user may not open so many descriptors")
