@@ -10,12 +10,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from tests.wheel.installed import build, install
+from tests.wheel.installed import Installed, build, install, new_environment
 from tests.wheel.test_wheel import three_lines
 
 RUNS = 20
+INSTALLS = 3
 
 
 def main() -> int:
@@ -23,30 +25,30 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
         wheel = build(folder)
-        started = time.perf_counter()
-        installed = install(wheel, folder / "environment")
-        say(
-            "a new environment, and pip install of the wheel and what it needs",
-            [time.perf_counter() - started],
-        )
-        say("netlab --help", measured(RUNS, lambda: installed.run(folder, "netlab", "--help").returncode))
-        for colour, address in (("green", '"{address}"'), ("red", "127.0.0.1")):
+        environments = [new_environment(folder / f"environment{number}") for number in range(INSTALLS)]
+        took = [timed(partial(install, wheel, environment)) for environment in environments]
+        say("pip install of the wheel and what it needs", took)
+        installed = Installed(environments[0])
+        ended = partial(end_with, installed, folder)
+        say("netlab --help", [timed(partial(ended, 0, "--help")) for _ in range(RUNS)])
+        for colour, address, code in (("green", '"{address}"', 0), ("red", "127.0.0.1", 1)):
             (folder / "netlab.yaml").write_text(three_lines(address))
-            wanted = 0 if colour == "green" else 1
-            took = measured(RUNS // 4, lambda: installed.run(folder, "netlab", "check").returncode, wanted)
+            took = [timed(partial(ended, code, "check")) for _ in range(RUNS // 4)]
             say(f"netlab check, three lines, {colour}", took)
     return 0
 
 
-def measured(runs: int, command: Callable[[], int], wanted: int = 0) -> list[float]:
-    """Run a command several times; return the seconds that each run took."""
-    times = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        code = command()
-        times.append(time.perf_counter() - started)
-        assert code == wanted, f"ended with {code}"
-    return times
+def end_with(installed: Installed, folder: Path, wanted: int, *arguments: str) -> None:
+    """Run netlab, which has to end with that exit code."""
+    code = installed.run(folder, "netlab", *arguments).returncode
+    assert code == wanted, f"netlab {' '.join(arguments)} ended with {code}"
+
+
+def timed(action: Callable[[], object]) -> float:
+    """Do something; return the seconds that it took."""
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
 
 
 def say(what: str, seconds: list[float]) -> None:

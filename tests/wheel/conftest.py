@@ -10,7 +10,7 @@ from netlab.backends.netns import NetnsLab
 from netlab.errors import BackendUnavailableError
 from netlab.model import Host, Topology
 from tests.requirements import unavailable
-from tests.wheel.installed import Installed, NoIndexError, build, install
+from tests.wheel.installed import Installed, NoIndexError, build, install, new_environment
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """Return an environment with nothing but the wheel and what it needs."""
     try:
-        return install(wheel, tmp_path_factory.mktemp("environment"))
+        return install(wheel, new_environment(tmp_path_factory.mktemp("environment")))
     except NoIndexError as error:
         unavailable("index", str(error))
 

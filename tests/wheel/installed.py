@@ -65,13 +65,18 @@ def build(folder: Path) -> Path:
     return wheel
 
 
+def new_environment(place: Path) -> Path:
+    """Make an environment that has pip, and nothing else."""
+    venv.create(place, with_pip=True)
+    return place
+
+
 def install(wheel: Path, environment: Path) -> Installed:
-    """Install the wheel, and what it says it needs in the versions that the lock file has.
+    """Install the wheel into an empty environment, and what it says it needs as the lock file has it.
 
     Raises:
         NoIndexError: pip can't have them.
     """
-    venv.create(environment, with_pip=True)
     locked = re.findall(r"^[a-z0-9.-]+==\S+", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     constraints = environment / "constraints.txt"
     constraints.write_text("\n".join(locked) + "\n")
