@@ -40,11 +40,10 @@ class Limits:
         clients: How many connections are held; None for as many as there are descriptors for.
         clients_by_address: How many of them from one IPv4 address or IPv6 /64 network; None for nine tenths.
         line_bytes: How long a request line may be.
-        memory_bytes: What listings that are being sent may hold in all.
         seconds: How long each state of a connection may last without progress.
     """
 
-    __slots__ = ("clients", "clients_by_address", "line_bytes", "memory_bytes", "seconds")
+    __slots__ = ("clients", "clients_by_address", "line_bytes", "seconds")
 
     def __init__(
         self,
@@ -52,7 +51,6 @@ class Limits:
         clients: int | None = None,
         clients_by_address: int | None = None,
         line_bytes: int = MAX_LINE_BYTES,
-        memory_bytes: int = MEMORY_BYTES,
         idle_s: float = IDLE_SECONDS,
         request_s: float = REQUEST_SECONDS,
         answer_s: float = ANSWER_SECONDS,
@@ -60,7 +58,6 @@ class Limits:
         self.clients = clients
         self.clients_by_address = clients_by_address
         self.line_bytes = line_bytes
-        self.memory_bytes = memory_bytes
         self.seconds = {Overdue.IDLE: idle_s, Overdue.REQUEST: request_s, Overdue.ANSWER: answer_s}
 
     @property
