@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, TypeVar
 
@@ -11,6 +12,7 @@ import paramiko
 
 from netlab.answers import read_answer
 from netlab.backends.ssh import SshLab
+from netlab.backends.ssh.problems import CONNECTION_ERRORS
 from netlab.deploy.answers import Compared, Done, Place, Survey, Switched
 from netlab.deploy.release import Release
 from netlab.errors import AgentError, LabError
@@ -135,7 +137,7 @@ class DeployedMachine:
             file.set_pipelined(True)
             file.write(content)
             file.close()  # only now: after a failure, it would wait for an answer once more
-        except _TRANSFER_ERRORS as error:
+        except CONNECTION_ERRORS as error:
             raise self._broken(error) from None
 
     def switch(self, release: str, method: str) -> Switched:
@@ -181,7 +183,7 @@ class DeployedMachine:
                     file.set_pipelined(True)
                     _copy(source, file, count)
                     file.close()
-            except _TRANSFER_ERRORS as error:
+            except CONNECTION_ERRORS as error:
                 raise self._broken(error) from None
             left -= 1
             asked = {"directory": directory, "files": {name: digests[name]}, "last": not left}
@@ -204,7 +206,8 @@ class DeployedMachine:
         if (
             self._sftp is not None
         ):  # else the file would be closed in good order, which waits for room to say so
-            self._sftp.close()
+            with suppress(*CONNECTION_ERRORS):
+                self._sftp.close()
             self._sftp = None
         if isinstance(error, TimeoutError):
             self.gone = True
@@ -218,9 +221,6 @@ class DeployedMachine:
         except MachineError:
             return ""
         return f": the disk is full ({free >> 10} KiB free)" if free < (1 << 20) else ""
-
-
-_TRANSFER_ERRORS = (OSError, EOFError, paramiko.SSHException)
 
 
 def _copy(source: BinaryIO, file: paramiko.SFTPFile, count: Callable[[int], None]) -> None:

@@ -314,12 +314,14 @@ def test_a_shell_on_a_terminal_has_job_control_ctrl_c_and_the_windows_size(share
 
         screen.type("sleep 600\n")
         screen.until("sleep 600\r\n")
-        wait_until(lambda: _running("sleep"))
+        wait_until(lambda: _running("sleep 600"))
         screen.type("\x1a")  # Ctrl-Z
         screen.until("Stopped")
         screen.type("jobs; fg\n")
         assert "sleep 600" in screen.until("sleep 600\r\nsleep 600\r\n")
+        wait_until(lambda: _in_foreground("sleep 600"))  # what is typed before is for the shell
         screen.type("\x03")  # Ctrl-C
+        wait_until(lambda: not _running("sleep 600"))  # Ctrl-C throws away what was typed and not read yet
         screen.type("echo code=$?\n")
         screen.until("code=130\r\n")
 
@@ -334,14 +336,24 @@ def test_a_shell_on_a_terminal_has_job_control_ctrl_c_and_the_windows_size(share
         screen.type("exit\n")
 
 
-def _running(name: str) -> bool:
-    """Whether this user runs a program of that name and the lab's."""
-    return any(_name(pid) == name for pid in _pids())
+def _running(command: str) -> bool:
+    """Whether this user, or a lab, runs that command."""
+    return any(_command(pid) == command for pid in _pids())
 
 
-def _name(pid: int) -> str:
+def _in_foreground(command: str) -> bool:
+    """Whether that command runs, and its process group has the terminal (proc_pid_stat(5))."""
+    for pid in _pids():
+        if _command(pid) == command:
+            said = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            state, _, group, _, _, foreground, *_ = said
+            return state != "T" and group == foreground
+    return False
+
+
+def _command(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
     except OSError:
         return ""
 

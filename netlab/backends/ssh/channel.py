@@ -7,10 +7,9 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-import paramiko
-
 from netlab.backends.lines import Lines
 from netlab.backends.ssh.connection import Connection, in_time
+from netlab.backends.ssh.problems import CONNECTION_ERRORS
 from netlab.errors import LabError
 
 _READ_BYTES = 1 << 16
@@ -38,7 +37,7 @@ class SshChannel:
         try:
             with in_time(self._channel):
                 self._channel.exec_command(shlex.join(argv))
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except CONNECTION_ERRORS as error:
             raise LabError(f"{self._name}: no program can be started: {error}") from None
 
     def send(self, data: bytes) -> None:
@@ -50,7 +49,7 @@ class SshChannel:
         self._channel.settimeout(_SEND_WITHIN_S)
         try:
             self._channel.sendall(data)
-        except OSError:
+        except CONNECTION_ERRORS:
             raise LabError(f"{self._name}: reads no more: {self.diagnostics() or 'it is gone'}") from None
 
     def readline(self, timeout_s: float) -> bytes:
@@ -64,7 +63,7 @@ class SshChannel:
 
     def diagnostics(self) -> str:
         """Return what the program wrote to standard error so far (the last 4 KiB)."""
-        with suppress(OSError):
+        with suppress(*CONNECTION_ERRORS):
             while self._channel.recv_stderr_ready():
                 self._errors += self._channel.recv_stderr(_READ_BYTES)
         self._errors = self._errors[-_DIAGNOSTICS_BYTES:]
@@ -72,7 +71,8 @@ class SshChannel:
 
     def close(self) -> None:
         """Close its standard input, upon which an agent ends. Safe to repeat."""
-        self._channel.close()
+        with suppress(*CONNECTION_ERRORS):
+            self._channel.close()
 
     def _read(self, deadline: float) -> bytes:
         self._channel.settimeout(max(0.001, deadline - time.monotonic()))
@@ -80,5 +80,5 @@ class SshChannel:
             return self._channel.recv(_READ_BYTES)
         except TimeoutError:
             raise TimeoutError(f"{self._name}: no answer in time") from None
-        except OSError:
+        except CONNECTION_ERRORS:
             return b""

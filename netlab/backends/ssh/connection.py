@@ -14,7 +14,7 @@ import paramiko
 from netlab.backends import PARALLEL
 from netlab.backends.ssh.authentication import authenticate
 from netlab.backends.ssh.hostkeys import check_host_key, preferred_first
-from netlab.backends.ssh.problems import ConnectError, in_words
+from netlab.backends.ssh.problems import CONNECTION_ERRORS, ConnectError, in_words
 from netlab.backends.ssh.secrets import Secrets
 from netlab.errors import LabError, NetlabError
 from netlab.inventory.model import Login, Machine
@@ -66,7 +66,7 @@ class Connection:
         """
         try:
             return self._transport.open_session(timeout=_HANDSHAKE_S)
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except CONNECTION_ERRORS as error:
             raise LabError(f"{self.name}: the connection is gone: {in_words(error)}") from None
 
     def sftp(self) -> paramiko.SFTPClient:
@@ -80,7 +80,7 @@ class Connection:
             with in_time(channel):
                 channel.invoke_subsystem("sftp")
                 return paramiko.SFTPClient(channel)
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except CONNECTION_ERRORS as error:
             raise LabError(f"{self.name}: no SFTP: {in_words(error)}") from None
 
 
@@ -165,7 +165,7 @@ def _transport(
     except NetlabError:
         transport.close()
         raise
-    except (paramiko.SSHException, OSError, EOFError) as error:
+    except CONNECTION_ERRORS as error:
         transport.close()
         raise ConnectError(where, f"no SSH: {in_words(error)}") from None
     transport.set_keepalive(_KEEPALIVE_S)
@@ -197,7 +197,7 @@ def _tunnel(login: Login, through: paramiko.Transport, where: str) -> paramiko.C
     to = (login.address, login.port)
     try:
         return through.open_channel("direct-tcpip", to, ("127.0.0.1", 0), timeout=_CONNECT_S)
-    except (OSError, EOFError, paramiko.SSHException) as error:
+    except CONNECTION_ERRORS as error:
         # Of several that fail at once, paramiko gives the reason to one.
         reason = error.text if isinstance(error, paramiko.ChannelException) else in_words(error)
         raise ConnectError(where, f"the jump host can't reach it: {printable(reason)}") from None

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import paramiko
+
 from netlab.errors import LabError
 from netlab.printable import printable
+
+# What paramiko raises where a connection is lost, also when it is asked to end in good order. To click, an
+# EOFError that nobody takes is somebody who presses Ctrl-D.
+CONNECTION_ERRORS = (paramiko.SSHException, OSError, EOFError)
 
 
 class ConnectError(LabError):
