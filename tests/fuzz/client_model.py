@@ -23,6 +23,10 @@ class BrokenError(Exception):
     """The stream is no answer, or has ended: the connection is of no more use."""
 
 
+class UnknownError(Exception):
+    """What comes of this the model does not say."""
+
+
 class RefusedError(Exception):
     """A code other than 0."""
 
@@ -164,7 +168,7 @@ def told_directory(stream: bytes) -> Told:
     try:
         names = answers.names()
         if len(names) != len(set(names)) or any(name.endswith(b".part") for name in names):
-            raise NotImplementedError
+            raise UnknownError
         coming = deque((name, -1) for name in names)
         while coming:
             name, size = coming.popleft()
@@ -172,7 +176,7 @@ def told_directory(stream: bytes) -> Told:
                 if size < 0:
                     size = answers.size()
                     if size > BLOCK_BYTES:
-                        raise NotImplementedError
+                        raise UnknownError
                     coming.append((name, size))
                     continue
                 contents = _maybe_contents(answers, size)
@@ -182,7 +186,7 @@ def told_directory(stream: bytes) -> Told:
                     failed = True
             except RefusedError as refusal:
                 if refusal.fatal:
-                    raise NotImplementedError from refusal
+                    raise UnknownError from refusal
                 failed = True
     except (BrokenError, RefusedError):
         return Told(False, files=files)
