@@ -20,6 +20,7 @@ from netlab.errors import ExitCode
 from netlab.model import Topology
 from tests.netns.test_backend import bring_up
 from tests.netns.test_cli import ENVIRONMENT, ONE_CELL, experiment
+from tests.requirements import unavailable
 
 # Each is planted in a place of its own, and may be nowhere in the bundle.
 SECRETS = {
@@ -139,8 +140,9 @@ def _tcp(content: bytes) -> list[Any]:
     return found
 
 
-@pytest.mark.skipif(shutil.which("tcpdump") is None, reason="no tcpdump here")
 def test_tcpdump_reads_it(files: dict[str, bytes], tmp_path: Path) -> None:
+    if shutil.which("tcpdump") is None:
+        unavailable("services", "there is no tcpdump")
     capture = tmp_path / "peer.pcapng"
     capture.write_bytes(files["pcaps/peer.pcapng"])
     done = subprocess.run(["tcpdump", "-nr", str(capture)], capture_output=True, text=True)
