@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import select
 import stat
-import sys
 import time
 
+from hftp import streams
 from hftp.errors import LogError
 
 TYPE_CHECKING = False
@@ -138,7 +137,7 @@ class AccessLog:
 
     def _open(self) -> int:
         if self._path == STDERR:
-            return sys.stderr.fileno()
+            return streams.STDERR
         try:
             return os.open(self._path, _OPEN_FLAGS, 0o640)
         except OSError as error:
@@ -166,7 +165,7 @@ class AccessLog:
         """Write a line, or lose it: a full disk, or a reader that has stopped reading, stops no client."""
         line = self._line(entry).encode("ascii")
         try:
-            if not self._may_block or self._has_room():
+            if not self._may_block or streams.has_room(self._descriptor):
                 os.write(self._descriptor, line)
                 self._lost = False
                 return
@@ -176,11 +175,6 @@ class AccessLog:
         if not self._lost:
             self._lost = True
             self._say(f"lines of the access log are lost: {why}")
-
-    def _has_room(self) -> bool:
-        poll = select.poll()
-        poll.register(self._descriptor, select.POLLOUT)
-        return bool(poll.poll(0))
 
 
 def _time(at: float) -> str:

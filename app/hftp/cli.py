@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
+from contextlib import suppress
 
-from hftp import arguments
+from hftp import arguments, streams
 from hftp.constants import DEFAULT_PORT, TIMEOUT_SECONDS
 from hftp.errors import HFTPError
 from hftp.exits import Exit
@@ -30,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, one of ``Exit``.
     """
+    streams.complete()
     try:
         options = _parser().parse_args(argv)
         code: int = options.run(options)
@@ -37,16 +38,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        # `hftp ls ... | head -1`. What is still buffered goes nowhere, also when Python flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.drop_output()  # `hftp ls ... | head -1`
         return Exit.BROKEN_PIPE
     except HFTPError as error:
-        sys.stderr.write(f"hftp: {error}\n")
+        _complain(str(error))
         return error.exit
     except OSError as error:
-        sys.stderr.write(f"hftp: {error.filename or 'input or output'}: {error.strerror}\n")
+        _complain(f"{error.filename or 'input or output'}: {error.strerror}")
         return Exit.FAILED
     return code
+
+
+def _complain(line: str) -> None:
+    """Say what went wrong, after all that went well, as far as either can be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        streams.drop_output()
+    with suppress(OSError):
+        sys.stderr.write(f"hftp: {line}\n")
 
 
 class _Parser(argparse.ArgumentParser):

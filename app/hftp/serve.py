@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 
 from hftp.stop import StopOnSignals
+from hftp.streams import announce, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def serve(options: argparse.Namespace) -> int:
     """
     with StopOnSignals() as stop:  # first: a signal may come while the rest is imported
         from hftp.files import DataDirectory
+        from hftp.listen import describe_listener
         from hftp.systemd import notify
 
         _raise_descriptor_limit()
@@ -39,7 +40,7 @@ def serve(options: argparse.Namespace) -> int:
             _become(options)
         with DataDirectory(options.directory, options.max_memory) as files:
             log = _maybe_log(options)
-            _announce(listeners[0])
+            announce([f"listening on {describe_listener(listener)}" for listener in listeners[0]])
             notify("READY=1")
             _run(options, listeners, files, log, stop)
             notify("STOPPING=1")
@@ -77,7 +78,7 @@ def _listeners(options: argparse.Namespace) -> list[list[socket.socket]]:
             v6only=options.v6only,
             device=options.device,
             all_addresses=options.all_addresses,
-            say=_say,
+            say=say,
         )
     ]
     return open_listeners(places, options.workers)
@@ -88,15 +89,7 @@ def _maybe_log(options: argparse.Namespace) -> AccessLog | None:
         return None
     from hftp.access_log import STDERR, AccessLog
 
-    return AccessLog(options.log or STDERR, options.log_format or "text", _say)
-
-
-def _announce(listeners: Sequence[socket.socket]) -> None:
-    from hftp.listen import describe_listener
-
-    for listener in listeners:
-        sys.stdout.write(f"listening on {describe_listener(listener)}\n")
-    sys.stdout.flush()
+    return AccessLog(options.log or STDERR, options.log_format or "text", say)
 
 
 def _run(
@@ -128,7 +121,7 @@ def _run(
     else:
         from hftp.workers import Workers
 
-        Workers(listeners, work, stop, options.grace, _say).run()
+        Workers(listeners, work, stop, options.grace, say).run()
 
 
 def _raise_descriptor_limit() -> None:
@@ -143,9 +136,5 @@ def _raise_descriptor_limit() -> None:
 def _default_address(device: str | None) -> str:
     if device is not None:  # the device already limits who can connect
         return "::"
-    _say("only this machine can connect; to let others in: -a 0.0.0.0 (any address), or -a with one address")
+    say("only this machine can connect; to let others in: -a 0.0.0.0 (any address), or -a with one address")
     return "127.0.0.1"
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"hftp: {line}\n")

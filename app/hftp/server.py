@@ -24,6 +24,7 @@ from hftp.fast import ACCEPT_BATCH, CAN_SEND_FILES
 from hftp.limits import Limits
 from hftp.peer import Peer
 from hftp.stop import WAKE
+from hftp.streams import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -231,20 +232,13 @@ class Server:
         if number in (signal.SIGTERM, signal.SIGINT):
             self._begin_stop()
         elif number == signal.SIGUSR1:
-            self.say(self.counters.describe(self.peers.values(), self._admission.count))
+            say(self.counters.describe(self.peers.values(), self._admission.count))
         elif number == signal.SIGHUP:
             if self.log is not None:
                 self.log.reopen()
             self._strategy.tell(number)
         elif number in (signal.SIGCHLD, WAKE):
             self._strategy.reap()
-
-    def say(self, line: str) -> None:
-        """Tell whoever runs the server."""
-        try:
-            sys.stderr.write(f"hftp: {line}\n")
-        except OSError:  # nobody can be told
-            return
 
     # Stopping
 
@@ -309,7 +303,7 @@ class Server:
         self._set_accepting(False, 0.0 if seconds is None else time.monotonic() + seconds)
         if not self._said_full and self._strategy.most_clients > 1:
             self._said_full = True
-            self.say(f"{why}: those that come now wait until others leave")
+            say(f"{why}: those that come now wait until others leave")
 
     def _admit(self, sock: socket.SocketType, address: Any) -> None:
         whom = origin(address[0])
