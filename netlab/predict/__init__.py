@@ -1,8 +1,8 @@
 """The predictor: from facts to what must come of a dial, and why. Pure: no socket, no clock, no backend.
 
 `predict` goes the way of a dial: does the service listen at all (`binding`), what does the name resolve to
-(`dialling`), where does the packet go (`path`, `routing`), which socket takes it (`listeners`), does the
-answer return (`connections`, `datagrams`).
+(`dialling`), where does the packet go (`path`, and what it is made of), which socket takes it (`listeners`),
+does the answer return (`connections`, `datagrams`).
 """
 
 from __future__ import annotations

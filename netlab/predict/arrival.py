@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from netlab.facts import Facts
 from netlab.model import IPAddress, IPInterface
-from netlab.predict.routing import REJECTS, lookup, next_hops
+from netlab.predict.routing import leads_on, lookup, next_hops
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +74,16 @@ def unwelcome_source(
     strictness = _highest(facts, device, "rp_filter")
     if not strictness:
         return None
-    known = back is not None and back.type not in REJECTS
-    if back is not None and known:
+    if leads_on(back):
         by_it = any(entry.device == device for entry in next_hops(facts, back))
         numbered = any(own.version == 4 for own in _addresses_on(facts, device))
         if by_it or (strictness != 1 and numbered):
             return None
-    way = f"by {back.device}" if back is not None and known else "nowhere"
+    way = f"by {back.device}" if leads_on(back) else "nowhere"
     return Drop(
         f"answers to {source} would leave {way}, and it came in by {device}: dropped",
         f"net.ipv4.conf.*.rp_filter = {strictness}; RFC 3704, {'2.2' if strictness == 1 else '2.4'}",
-        f"set net.ipv4.conf.{device}.rp_filter to {2 if known else 0} on {host}",
+        f"set net.ipv4.conf.{device}.rp_filter to {2 if leads_on(back) else 0} on {host}",
     )
 
 

@@ -7,7 +7,8 @@ from netlab.model import IPAddress, Outcome, Prediction, Protocol, Step, Verdict
 from netlab.predict.binding import describe, describe_all
 from netlab.predict.dialling import Dialling
 from netlab.predict.listeners import find_listener
-from netlab.predict.path import lost, send, source_with_another_route
+from netlab.predict.output import source_with_another_route
+from netlab.predict.path import lost, send
 from netlab.predict.publishing import inner_address, is_proxied, publication_of
 from netlab.predict.view import Delivered
 

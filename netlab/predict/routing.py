@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from netlab.facts import Facts, RouteEntry, Rule
 from netlab.model import IPAddress
@@ -49,6 +49,18 @@ def lookup(
         if best is not None and best.type != "throw":
             return best
     return None
+
+
+def leads_on(entry: RouteEntry | None) -> TypeGuard[RouteEntry]:
+    """Return whether a lookup succeeded, in the kernel's eyes: it found a route that does not refuse."""
+    return entry is not None and entry.type not in REJECTS
+
+
+def describe_route(entry: RouteEntry) -> str:
+    """Say where a route leads, as ip-route(8) does: `default via 198.18.1.1 dev eth0`."""
+    prefix = entry.destination if entry.destination.prefixlen else "default"
+    via = f" via {entry.gateway}" if entry.gateway is not None else ""
+    return f"{prefix}{via} dev {entry.device}"
 
 
 def is_local(facts: Facts, address: IPAddress) -> bool:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from netlab.model import Outcome, Prediction, Verdict
-from netlab.predict.path import lost, send, source_with_another_route
+from netlab.predict.output import source_with_another_route
+from netlab.predict.path import lost, send
 from netlab.predict.view import Delivered
 from tests.unit.netlab.made import facts, interface, ip, route, rule, view
 
