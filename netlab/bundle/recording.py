@@ -7,8 +7,7 @@ import binascii
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import TypeVar
 
 from netlab.agents import Agents, Answer
@@ -20,6 +19,7 @@ from netlab.measure import Progress, read
 from netlab.model import Bind
 from netlab.run import RoundOver, Services
 from netlab.starting import ServiceStart
+from netlab.travelling import program
 
 _T = TypeVar("_T")
 
@@ -112,12 +112,6 @@ class Recorded:
     environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-@cache
-def recorder_source() -> bytes:
-    """Return the source of `netlab.bundle.recorder`, which runs elsewhere and is not imported here."""
-    return Path(__file__).with_name("recorder.py").read_bytes()
-
-
 class Recording:
     """Records a run while it runs: `watch` is for `netlab.run.run`, `finish` for when all is measured.
 
@@ -138,7 +132,7 @@ class Recording:
         ports = {service.port for service in map(experiment.service_of, experiment.binds)}
         ports |= {dial.target.port for dial in experiment.dials() if dial.target.port}
         request = {"ports": sorted(ports), "snap_bytes": SNAP_BYTES, "limit_bytes": LIMIT_BYTES}
-        with Agents(runner, recorder_source(), lab.parallel) as self._recorders:
+        with Agents(runner, program("netlab.bundle.recorder", "program"), lab.parallel) as self._recorders:
             answers = self._ask("start", dict.fromkeys(lab.hosts, request), "starting to record")
             self._systems = {host: read(host, answers[host], _reader(System, "start")) for host in lab.hosts}
             yield self._round_over

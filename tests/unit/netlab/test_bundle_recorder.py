@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.bundle import recorder
+from netlab.bundle.recorder.headers import headers
+from netlab.bundle.recorder.link import LINK_ADDRESS, Link
+from netlab.bundle.recorder.pcapng import LINKTYPE_LINUX_SLL2, PacketFile
 
 SECRET = b"Authorization: Basic c2VjcmV0OnNlY3JldA=="
 PORTS = frozenset({19500})
@@ -32,7 +34,7 @@ def tcp(port: int = 19500, payload: bytes = SECRET) -> Any:
 
 
 def kept(protocol: int, packet: bytes) -> bytes:
-    return packet[: recorder.headers(protocol, packet, PORTS)]
+    return packet[: headers(protocol, packet, PORTS)]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,7 @@ def test_whatever_the_packet_no_byte_of_the_payload_is_kept(
     if quoted:
         packet = wrap((b"\x03\x03" if version == 4 else b"\x01\x04") + bytes(6) + packet, icmp)
     whole = packet[: len(packet) - cut]
-    end = recorder.headers(protocol, whole, PORTS)
+    end = headers(protocol, whole, PORTS)
     # A checksum may have the mark's value; a payload has it many times over.
     assert MARK * 3 not in whole[:end] or payload < 3
     assert packet.index(MARK * payload) >= min(end, len(whole)) or payload < 3
@@ -120,21 +122,21 @@ def test_whatever_the_packet_no_byte_of_the_payload_is_kept(
 
 @given(protocol=st.sampled_from([0x0800, 0x0806, 0x86DD, 0]), packet=st.binary(max_size=300))
 def test_whatever_comes_it_is_cut_or_not_kept(protocol: int, packet: bytes) -> None:
-    assert recorder.headers(protocol, packet, PORTS) >= 0
+    assert headers(protocol, packet, PORTS) >= 0
 
 
-def link(interface: int) -> recorder.Link:
-    frame = recorder.LINK_ADDRESS.pack(17, 0x0008, interface, 1, 4, 6, b"\x02\0\0\0\0\x07\0\0")
-    return recorder.Link(memoryview(frame))
+def link(interface: int) -> Link:
+    frame = LINK_ADDRESS.pack(17, 0x0008, interface, 1, 4, 6, b"\x02\0\0\0\0\x07\0\0")
+    return Link(memoryview(frame))
 
 
 def test_the_file_is_read_by_others_as_it_was_written() -> None:
-    file = recorder.PacketFile(256, 1 << 20)
+    file = PacketFile(256, 1 << 20)
     packet = ipv4(tcp(), 6)
     file.add(1_700_000_000, 123_456_789, link(1), packet[:44], len(packet))
     file.add(1_700_000_001, 0, link(2), packet[:43], len(packet))
     reader = dpkt.pcapng.Reader(io.BytesIO(bytes(file.content)))
-    assert reader.datalink() == recorder.LINKTYPE_LINUX_SLL2
+    assert reader.datalink() == LINKTYPE_LINUX_SLL2
     (when, first), (_, second) = list(reader)
     assert when == pytest.approx(1_700_000_000.123456789, abs=1e-6)
     cooked = dpkt.sll2.SLL2(first)
@@ -145,7 +147,7 @@ def test_the_file_is_read_by_others_as_it_was_written() -> None:
 
 
 def test_a_file_that_is_full_counts_what_it_leaves_out() -> None:
-    file = recorder.PacketFile(256, 1000)
+    file = PacketFile(256, 1000)
     for _ in range(50):
         file.add(0, 0, link(1), bytes(44), 1500)
     assert file.packets + file.left_out == 50

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from netlab.answers import read_answer
-from netlab.bundle.recording import System, recorder_source
+from netlab.bundle.recording import System
 from netlab.session import BOOT
+from netlab.travelling import program
 
 # Somebody without any right: nobody.
 NOBODY = 65534 if os.geteuid() == 0 else None
@@ -20,7 +21,7 @@ NOBODY = 65534 if os.geteuid() == 0 else None
 
 def asked(*requests: dict[str, Any]) -> list[dict[str, Any]]:
     """Run the recorder as somebody without rights; return what it answers."""
-    source = recorder_source()
+    source = program("netlab.bundle.recorder", "program")
     lines = b"".join(json.dumps(request).encode() + b"\n" for request in requests)
     done = subprocess.run(
         ["/usr/bin/env", sys.executable if NOBODY is None else "/usr/bin/python3", "-I", "-S", "-c", BOOT],
