@@ -19,6 +19,8 @@ shared cores, Python 3.11; `make bench` measures the whole.
 - A client is closed right after quit (``hftp.peer``): three system calls and one event less.
 - malloc keeps the memory of pieces (``base64_encoder``): with the standard library's base64 1.4 ms for a MB,
   and 2.5 with all the page faults.
+- Threads allocate from one heap (``share_one_heap``): 64,000 clients leave 2 MiB behind instead of 22, and
+  are attended as fast, since whoever allocates holds the interpreter's lock anyway.
 - Pieces of 384 KiB for base64 (``hftp.constants``): with pybase64 0.93 of what a bare loop sends; 0.83 with
   96 KiB, 0.91 with 256, 1.05 with 512, but 384 take the standard library half a millisecond already, while
   others wait. On a machine whose caches others use, too, all are alike.
@@ -30,6 +32,7 @@ from __future__ import annotations
 
 import binascii
 import os
+from contextlib import suppress
 
 from hftp.errors import BrokenAnswerError
 
@@ -66,6 +69,8 @@ CAN_SEND_FILES = hasattr(os, "sendfile")
 # keeps twice its size: mallopt(3), M_MMAP_THRESHOLD, "dynamic".
 _KEPT_BYTES = 1024 * 1024
 
+_M_ARENA_MAX = -8  # <malloc.h>
+
 _encode: Callable[[bytes], bytes] | None = None
 
 
@@ -87,6 +92,17 @@ def base64_encoder() -> Callable[[bytes], bytes]:
         except ImportError:
             _encode = _b64encode
     return _encode
+
+
+def share_one_heap() -> None:
+    """Have all threads that are yet to come allocate from one heap, where the system can be told so.
+
+    glibc gives a thread one of 8 a core, and each keeps what it has freed: mallopt(3), M_ARENA_MAX.
+    """
+    with suppress(ImportError, OSError, AttributeError):  # no ctypes, no glibc
+        import ctypes
+
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def _b64encode(contents: bytes) -> bytes:

@@ -70,9 +70,9 @@ class Servers:
         try:
             server.check_nothing_is_left()
             restore_data(server.directory)
-        except BaseException:
+        except BaseException as error:
             del self._running[strategy]
-            server.process.kill()
+            error.add_note(server.last_words())
             stack.close()
             raise
 

@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from contextlib import suppress
 
+from hftp.fast import share_one_heap
 from hftp.stop import WAKE
 from hftp.strategies.poll import Poll
 
@@ -29,6 +30,7 @@ class Threads(Poll):
 
     def __init__(self) -> None:
         super().__init__()
+        share_one_heap()
         self._done: deque[Peer] = deque()
 
     def welcome(self, peer: Peer) -> None:
