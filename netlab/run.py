@@ -175,10 +175,10 @@ def _start_services(
                 lab.offer(bind.host, {_NONCE_FILE: nonces[bind.name]})
             services[bind.host] = running
             continue
-        program = lab.hftp(bind.host)
+        program, python, nonce = lab.hftp(bind.host), lab.python(bind.host), nonces[bind.name]
         requests[bind.host] = {
-            "argv": service.argv(bind, lab.python(bind.host), program.argv),
-            "files": {**service.contents(bind, nonces[bind.name]), _NONCE_FILE: nonces[bind.name]},
+            "argv": service.argv(bind, python, program.argv),
+            "files": {**service.contents(bind, python, nonce), _NONCE_FILE: nonce},
             "tools": {name: base64.b64encode(content).decode() for name, content in program.tools.items()},
             "port": service.port,
             "protocol": service.transport.protocol.value,

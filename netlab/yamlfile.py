@@ -13,11 +13,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedBase
+from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.reader import ReaderError
 
 from netlab.errors import FileError
 
@@ -41,6 +50,18 @@ class Section(BaseModel):
                 if key not in allowed:
                     raise PydanticCustomError("unknown_key", "{problem}", _unknown(key, allowed))
         return value
+
+
+def a_list(example: str) -> BeforeValidator:
+    """Return what refuses all but lists, and says by an example what they are of: `[python3, server.py]`."""
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, list):
+            problem = f"expected a list, such as {example}; got {_shown(value)}"
+            raise PydanticCustomError("list", "{problem}", {"problem": problem})
+        return value
+
+    return BeforeValidator(check)
 
 
 def or_shorter(*forms: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
@@ -77,9 +98,15 @@ def _unknown(key: object, allowed: list[str]) -> dict[str, Any]:
     }
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean 'address'?)`, or nothing if no known word is close."""
-    close = difflib.get_close_matches(word[:_LONGEST_KEY], [*known], n=1)
+def did_you_mean(word: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """Return ` (did you mean 'address'?)`, or nothing if no known word is close.
+
+    Args:
+        word: what is there.
+        known: what may be there.
+        alike: how close a word has to be: a share of their characters, 1 for all (`difflib`).
+    """
+    close = difflib.get_close_matches(word[:_LONGEST_KEY], [*map(str, known)], n=1, cutoff=alike)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
@@ -171,12 +198,37 @@ def parse(name: str, text: str, kind: type[FileError]) -> YamlFile:
             return YamlFile(name, yaml.load(io.StringIO(text)), kind)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise kind(name, line, "", f"not YAML: {error.problem or error.context}") from None
+        raise kind(name, line, "", _in_own_words(error)) from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise kind(
+            name, line, "", f"not YAML: the character {_code(error.character)} is not allowed"
+        ) from None
     except YAMLError as error:
         raise kind(name, 0, "", f"not YAML: {_one_line(error)}") from None
     except Exception as error:
         # What a tag asks for (`!!int x`), or nesting beyond all measure, fails in the library as it may.
         raise kind(name, 0, "", f"not YAML that can be read: {_one_line(error)}") from None
+
+
+def _in_own_words(error: MarkedYAMLError) -> str:
+    """Say what is no YAML, and in what it stands."""
+    problem = str(error.problem or error.context)
+    if isinstance(error, DuplicateKeyError):
+        key = problem.removeprefix('found duplicate key "').partition('"')[0]
+        return f"not YAML: {_short(key)!r} is there twice"
+    if "'\\t'" in problem:
+        return "not YAML: a tab, where only spaces may stand"
+    if "another document" in problem:
+        return "not YAML: a second document (---); a file has one"
+    start = error.context_mark
+    around = f"{error.context} that begins in line {start.line + 1}: " if error.context and start else ""
+    return f"not YAML: {around}{problem}"
+
+
+def _code(character: str | int) -> str:
+    """Return a character's number as Unicode writes it: U+0000."""
+    return f"U+{ord(character) if isinstance(character, str) else character:04X}"
 
 
 def _one_line(error: Exception) -> str:
@@ -230,7 +282,16 @@ def _problem(error: ErrorDetails, whole: str) -> str:
         return error["msg"]
     if whole:
         return f"expected {whole}; got {_shown(error['input'])}"
+    if kind == "string_type":
+        return f"expected a text{_in_quotes(error['input'])}; got {_shown(error['input'])}"
     return f"expected {_ALLOWED[kind].format(**error.get('ctx', {}))}; got {_shown(error['input'])}"
+
+
+def _in_quotes(value: Any) -> str:
+    """Return what makes a text of what YAML takes for something else: 8000, true, {address}."""
+    if isinstance(value, dict) and [*value.values()] == [None]:
+        return f', in quotes: "{{{_short(next(iter(value)))}}}"'
+    return f', in quotes: "{_shown(value)}"' if isinstance(value, (int, float)) else ""
 
 
 def _shown(value: Any) -> str:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from netlab.checks import NONCE
 from netlab.errors import FileError, LabError, NetlabError
 from netlab.expectations.columns import usual_vantages
-from netlab.expectations.labs import ComposeFileLab, InventoryLab, LabChoice, MadeLab, choose_lab
+from netlab.expectations.labs import InventoryLab, LabChoice, MadeLab, choose_lab
 from netlab.expectations.pointless import pointless
 from netlab.expectations.rules import Expectation, Rule, Surroundings, expectation_of
 from netlab.expectations.schema import CheckedBindSection, CheckFileSection
+from netlab.expectations.startable import check_startable
 from netlab.experiments.checking import check_of
 from netlab.experiments.expand import Expansion
 from netlab.experiments.plan import (
@@ -168,7 +168,7 @@ class CheckFile:
         for name, section in self.said.binds.items():
             bind, service = self._bind(expansion, name, section), self._service(name)
             argv = tuple(service.argv(bind, "python3", ("hftp",)))
-            servers[bind.host] = ImageServer(image, argv, service.contents(bind, ""))
+            servers[bind.host] = ImageServer(image, argv, service.contents(bind, "python3", ""))
         return servers
 
     # --- Worked out for a lab -------------------------------------------------------------------------------
@@ -324,7 +324,7 @@ def read(name: str, text: str, folder: Path) -> CheckFile:
     lab = choose_lab(file, usual if said.lab is None else said.lab, folder)
     groups = _groups_of(lab) | {name: tuple(members) for name, members in said.groups.items()}
     check_file = CheckFile(file, said, lab, groups, folder=folder)
-    _check_startable(check_file)
+    check_startable(file, said, lab)
     check_file.services()
     if check_file.topology is not None:
         check_file.on(check_file.topology)  # what is wrong with it shows before anything is brought up
@@ -338,38 +338,6 @@ def _groups_of(lab: LabChoice) -> dict[str, tuple[str, ...]]:
         for group in machine.groups:
             groups[group] = (*groups.get(group, ()), machine.name)
     return groups
-
-
-def _check_startable(check_file: CheckFile) -> None:
-    """Refuse a service that nobody starts, or that nobody could recognise."""
-    said, file = check_file.said, check_file.file
-    for name, bind in said.binds.items():
-        if isinstance(check_file.lab, MadeLab):
-            if bind.host is not None:
-                raise file.error(
-                    ("binds", name, "host"), "in a lab that is made, a bind has a host of its own"
-                )
-            if (said.service.command or said.service.image or bind.command) is None:
-                problem = "command or image is missing: nothing runs yet in a lab that is made"
-                raise file.error(("service",), problem)
-        elif said.service.image is not None:
-            raise file.error(("service", "image"), "goes with a lab that is made; here the hosts are there")
-        elif bind.command is None and said.service.command is None and _needs_a_file(check_file, bind):
-            problem = "hftp recognises a server that netlab starts, by a file of this run: take tcp"
-            raise file.error(("service", "check"), problem)
-    if said.service.image is not None:
-        for name, text in said.service.files.items():
-            if NONCE in text:
-                problem = (
-                    f"a container starts before the run: {NONCE} is in {{data}}/netlab-nonce, to read then"
-                )
-                raise file.error(("service", "files", name), problem)
-
-
-def _needs_a_file(check_file: CheckFile, bind: CheckedBindSection) -> bool:
-    """Whether the service is recognised by a file that nobody can give it."""
-    given = isinstance(check_file.lab, ComposeFileLab)
-    return not given and (bind.check or check_file.said.service.check).kind == "hftp"
 
 
 def _own_hosts(binds: Iterable[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from netlab.errors import ExperimentError
 from netlab.experiments.schema import ExperimentSection, LabSection
 from netlab.inventory import Inventory, load_inventory
 from netlab.textfile import read_text
-from netlab.yamlfile import Section, YamlFile, parse
+from netlab.yamlfile import Section, YamlFile, did_you_mean, parse
 
 _WHOLE = "a lab, with keys such as networks and hosts"
 _KEYS = "compose, project, inventory, or networks, names, servers and hosts"
@@ -115,7 +115,9 @@ def _named(file: YamlFile, name: str, folder: Path) -> MadeLab:
     if path.suffix not in {".yaml", ".yml"}:
         there = ", ".join(shipped_labs())
         raise file.error(
-            ("lab",), f"no lab is called {name!r}: there is {there}, or the path of a .yaml file"
+            ("lab",),
+            f"no lab is called {name!r}{did_you_mean(name, shipped_labs())}: there is {there}, "
+            "or the path of a .yaml file",
         )
     return _read(name, read_text(_existing(file, ("lab",), path), "lab"))
 

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from netlab.expectations.rules import DETAILS, WANTED
+from netlab.expectations.rules import ALLOW, DENY, DETAILS, WANTED
 from netlab.experiments.checking import CheckSection, NothingSection
-from netlab.experiments.schema import Label, OptionsSection, Port, VantageSection
+from netlab.experiments.schema import Command, Label, OptionsSection, Port, VantageSection
 from netlab.experiments.transporting import TransportSection
 from netlab.model import Verdict
-from netlab.yamlfile import InSchema, Section, or_shorter
+from netlab.yamlfile import InSchema, Section, a_list, did_you_mean, or_shorter
 
 
 def _one_as_list(value: Any) -> Any:
@@ -20,11 +20,21 @@ def _one_as_list(value: Any) -> Any:
 
 
 def _names_as_keys(value: Any) -> Any:
+    _refuse_a_name_alone(value)
     return dict.fromkeys(value) if _is_list_of_names(value) else value
 
 
 def _addresses_as_binds(value: Any) -> Any:
+    _refuse_a_name_alone(value)
     return {address: {"address": address} for address in value} if _is_list_of_names(value) else value
+
+
+def _refuse_a_name_alone(value: Any) -> None:
+    if isinstance(value, str):
+        said = {"value": value[:60]}
+        raise PydanticCustomError(
+            "alone", "expected a mapping or a list, such as [{value}]; got a text", said
+        )
 
 
 def _is_list_of_names(value: Any) -> bool:
@@ -69,7 +79,7 @@ class CheckedServiceSection(TransportSection):
         check: how its answer is recognised.
     """
 
-    command: Annotated[list[str], Field(min_length=1)] | None = None
+    command: Command | None = None
     image: Annotated[str, Field(min_length=1)] | None = None
     options: OptionsSection = OptionsSection()
     files: dict[Annotated[str, AfterValidator(_check_file_name)], str] = Field(default_factory=dict)
@@ -96,7 +106,7 @@ class CheckedBindSection(TransportSection):
     host: str | None = None
     v6only: bool = False
     device: str | None = None
-    command: Annotated[list[str], Field(min_length=1)] | None = None
+    command: Command | None = None
     port: Port | None = None
     check: CheckSection | None = None
 
@@ -108,6 +118,12 @@ class CheckedBindSection(TransportSection):
         return {"address": value} if isinstance(value, str) else value
 
 
+def _cells_schema(schema: dict[str, Any]) -> None:
+    """Say in the JSON Schema that something has to be said, or only who dials."""
+    schema["minProperties"] = 1
+    or_shorter(_TEXT, _TEXTS)(schema)
+
+
 class SelectorSection(Section):
     """Which cells a rule is about; all of them, unless it says less.
 
@@ -117,7 +133,7 @@ class SelectorSection(Section):
         to: patterns of targets' names, `network:PATTERN`.
     """
 
-    model_config = ConfigDict(json_schema_extra=or_shorter(_NOTHING, _TEXT, _TEXTS))
+    model_config = ConfigDict(json_schema_extra=_cells_schema)
 
     bind: Patterns | None = None
     from_: Annotated[Patterns | None, Field(alias="from")] = None
@@ -126,20 +142,40 @@ class SelectorSection(Section):
     @model_validator(mode="before")
     @classmethod
     def _vantages_alone(cls, value: Any) -> Any:
-        return {"from": value} if isinstance(value, (str, list)) else value or {}
+        return {"from": value} if isinstance(value, (str, list)) else value
 
 
 def _everything(value: Any) -> Any:
-    return {value: "*"} if isinstance(value, str) else value
+    """Return a rule; a word alone is about everything, but `allow:` alone is left unfinished.
+
+    Raises:
+        PydanticCustomError: it is no rule, and what was meant can be guessed.
+    """
+    if isinstance(value, dict) and len(value) == 1 and [*value.values()] in ([None], [{}]):
+        (wants,) = value
+        problem = "{wants} is about nothing: write {wants} alone, without a colon, for everything"
+        raise PydanticCustomError("nothing", problem, {"wants": str(wants)[:60]})
+    if isinstance(value, dict) and (outside := [*value.keys() & {"bind", "from", "to"}]):
+        raise PydanticCustomError(
+            "nesting", "{key} belongs below what is expected: indent it", {"key": outside[0]}
+        )
+    if not isinstance(value, str):
+        return value
+    word, colon, of = value.partition(":")
+    if colon and WANTED.fullmatch(word.strip()) and of:
+        said = {"right": f"{word}: {of}"[:60], "wants": repr(value)[:60]}
+        raise PydanticCustomError("colon", "expected `{right}`, with a space; got {wants}", said)
+    return {value: "*"}
 
 
 def _check_wanted(wants: str) -> str:
     if WANTED.fullmatch(wants):
         return wants
-    word = wants.partition(" (")[0]
-    said: dict[str, Any] = {"wants": repr(wants)[:60], "there": ", ".join(["allow", "deny", *Verdict])}
+    word, there = wants.partition(" (")[0], [ALLOW, DENY, *Verdict]
+    said: dict[str, Any] = {"wants": repr(wants)[:60], "there": ", ".join(there)}
     if word not in [*Verdict]:
-        raise PydanticCustomError("wanted", "no expectation is called {wants}: there is {there}", said)
+        said["hint"] = did_you_mean(word.lower(), there)
+        raise PydanticCustomError("wanted", "no expectation is called {wants}{hint}: there is {there}", said)
     known = f"{word} ({DETAILS[Verdict(word)]})" if Verdict(word) in DETAILS else f"{word} alone"
     raise PydanticCustomError("detail", "expected {known}; got {wants}", said | {"known": known})
 
@@ -196,5 +232,5 @@ class CheckFileSection(Section):
         InSchema(or_shorter(_TEXTS)),
     ] = None
     groups: dict[Label, Names] = Field(default_factory=dict)
-    expect: list[RuleSection] = Field(default_factory=list)
+    expect: Annotated[list[RuleSection], a_list("[deny, {allow: peer}]")] = Field(default_factory=list)
     patience_s: Annotated[float, Field(gt=0, le=60, strict=False)] = 5.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pathlib
 import re
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 
 from netlab.experiments.checking import check_of
 from netlab.experiments.plan import SERVER, Experiment, Headline, Service, Vantage
@@ -20,11 +21,14 @@ from netlab.experiments.schema import (
     TargetSection,
     check_known,
 )
+from netlab.experiments.templates import slip_in_argument, untold
 from netlab.experiments.transporting import check_works, transport_of
 from netlab.facts import Engine, Publication
 from netlab.model import Bind, Link, Protocol, Target, Topology
 from netlab.yamlfile import Path, YamlFile
 
+# What has the form of an IPv4 address; no name has (RFC 1123, 2.1).
+_ALL_NUMBERS = re.compile(r"[0-9]+(\.[0-9]+){3}|[0-9]+")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -69,6 +73,7 @@ def _service(document: Document, folder: pathlib.Path) -> Service:
     if not isinstance(said, ExperimentSection):
         return Service(said.service.port, check, transport=transport)
     options = said.service.options
+    _check_told(document.file, said)
     return Service(
         port=said.service.port,
         check=check,
@@ -77,6 +82,21 @@ def _service(document: Document, folder: pathlib.Path) -> Service:
         device=tuple(options.device),
         transport=transport,
     )
+
+
+def _check_told(file: YamlFile, said: ExperimentSection) -> None:
+    """Refuse a command that does not tell the service what it seems to."""
+    options = dict(said.service.options)
+    lists: dict[Path, list[str]] = {("command",): said.service.command}
+    lists |= {("options", key): arguments for key, arguments in options.items()}
+    for path, arguments in lists.items():
+        for index, argument in enumerate(arguments):
+            if problem := slip_in_argument(argument):
+                raise file.error(("service", *path, index), problem)
+    for key, problem in untold(said.service.command, options):
+        for name, bind in said.binds.items():
+            if getattr(bind, key):
+                raise file.error(("binds", name, key), problem)
 
 
 def _headline(file: YamlFile, asked: QuestionSection, said: HeadlineSection) -> Headline:
@@ -182,7 +202,23 @@ class Expansion:
                 raise self._file.error(path, f"nothing is called {found[0]}: there is {allowed}")
             return known[found[1]]
 
-        return _PLACEHOLDER.sub(value, template)
+        address = _PLACEHOLDER.sub(value, template)
+        if problem := _no_address(address):
+            raise self._file.error(path, problem)
+        return address
+
+
+def _no_address(text: str) -> str:
+    """Return what is wrong with what has the looks of an address, and is none."""
+    host, colon, port = text.rpartition(":")
+    if ":" not in text and not _ALL_NUMBERS.fullmatch(text):
+        return ""  # a name
+    try:
+        ip_address(text)
+    except ValueError:
+        alone = bool(colon) and port.isdecimal() and (":" not in host or host.endswith("]"))
+        return f"{text!r} is no address{': the port goes into port' if alone else ''}"
+    return ""
 
 
 def _kind(publication: Publication) -> str:

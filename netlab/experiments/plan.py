@@ -8,6 +8,7 @@ from pathlib import Path
 
 from netlab.checks import Check
 from netlab.errors import NetlabError
+from netlab.experiments.templates import HFTP, fill
 from netlab.model import BY_TCP, Bind, Protocol, Target, Topology, Transport, endpoint
 
 # The vantage that stands for the server's own host.
@@ -51,18 +52,19 @@ class Service:
             *(self.v6only if bind.v6only else ()),
             *(self.device if bind.device else ()),
         ]
-        words = [word for argument in template for word in (hftp if argument == "{hftp}" else (argument,))]
-        return [_fill(word, known) for word in words]
+        words = [word for argument in template for word in (hftp if argument == HFTP else (argument,))]
+        return [fill(word, known) for word in words]
 
-    def contents(self, bind: Bind, nonce: str) -> dict[str, str]:
+    def contents(self, bind: Bind, python: str, nonce: str) -> dict[str, str]:
         """Return the files for a bind; `{data}` stays, as in `argv`.
 
         Args:
             bind: where to listen.
+            python: the host's interpreter.
             nonce: the run's, for a service that says what stands in its configuration; `{nonce}` there.
         """
-        known = {**self._known(bind), "nonce": nonce}
-        return {name: _fill(text, known) for name, text in self.files.items()}
+        known = {**self._known(bind), "python": python, "nonce": nonce}
+        return {name: fill(text, known) for name, text in self.files.items()}
 
     def _known(self, bind: Bind) -> dict[str, str]:
         address = bind.address if bind.told is None else bind.told
@@ -72,12 +74,6 @@ class Service:
             "port": str(self.port),
             "device": bind.device or "",
         }
-
-
-def _fill(argument: str, known: dict[str, str]) -> str:
-    for key, value in known.items():
-        argument = argument.replace(f"{{{key}}}", value)
-    return argument
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from netlab.errors import ExperimentError, FileError
 from netlab.experiments.checking import CheckSection
 from netlab.experiments.transporting import TransportSection
-from netlab.yamlfile import Path, Section, YamlFile, or_shorter, parse
+from netlab.yamlfile import Path, Section, YamlFile, a_list, did_you_mean, or_shorter, parse
 
 # RFC 1123, 2.1: letters, digits and hyphens; one label.
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$")]
@@ -27,6 +27,13 @@ IPv6Prefix = Annotated[IPv6Network, Field(strict=False), _Text]
 # A host's number becomes the last byte of its IPv4 addresses, and reads the same in its IPv6 addresses.
 Number = Annotated[int, Field(ge=1, le=254)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+# An argument vector, in which the service's templates are filled in.
+Command = Annotated[
+    list[str],
+    Field(min_length=1),
+    a_list("[python3, server.py]"),
+    AfterValidator(lambda command: _with_a_program(command)),
+]
 
 _WHOLE = "an experiment, with keys such as title and binds"
 
@@ -35,6 +42,12 @@ def _text(value: Any) -> Any:
     if not isinstance(value, str):
         raise PydanticCustomError("string_type", "a text")
     return value
+
+
+def _with_a_program(command: list[str]) -> list[str]:
+    if not command[0].strip():
+        raise PydanticCustomError("program", "its first word is empty: it is the program that is run")
+    return command
 
 
 class NetworkSection(Section):
@@ -97,7 +110,7 @@ class LabSection(Section):
 class ServiceSection(TransportSection):
     """The server under test."""
 
-    command: Annotated[list[str], Field(min_length=1)]
+    command: Command
     options: OptionsSection = OptionsSection()
     port: Port
     check: CheckSection
@@ -213,7 +226,8 @@ def check_known(file: YamlFile, path: Path, kind: str, name: str, known: Iterabl
     """
     there = sorted(known)
     if name not in there:
-        raise file.error(path, f"no {kind} is called {name!r}: there is {', '.join(there)}")
+        hint = did_you_mean(name, there)
+        raise file.error(path, f"no {kind} is called {name!r}{hint}: there is {', '.join(there)}")
 
 
 def read(name: str, text: str) -> Document:

@@ -78,10 +78,10 @@ def serve(
         LabError: it does not come to listen; the message says why.
     """
     nonce = secrets.token_hex(16)
-    program = lab.hftp(bind.host)
+    program, python = lab.hftp(bind.host), lab.python(bind.host)
     request = {
-        "argv": service.argv(bind, lab.python(bind.host), program.argv),
-        "files": {**service.contents(bind, nonce), _NONCE_FILE: nonce},
+        "argv": service.argv(bind, python, program.argv),
+        "files": {**service.contents(bind, python, nonce), _NONCE_FILE: nonce},
         "tools": {name: base64.b64encode(content).decode() for name, content in program.tools.items()},
         "port": service.port,
         "protocol": service.transport.protocol.value,

@@ -18,7 +18,7 @@ from netlab.expectations.jsonschema import json_schema
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = json_schema()
-SERVICE = "service: {command: [srv], port: 80}\n"
+SERVICE = "service: {command: [srv, '{address}'], port: 80}\n"
 # Of an inventory nothing is looked at here, but for the file.
 INVENTORY = "hosts: {lab01: {address: 192.0.2.1}}\n"
 
@@ -94,6 +94,9 @@ def test_what_the_reader_takes_the_schema_takes(text: str, tmp_path: Path) -> No
         SERVICE + "expect: [{}]",
         SERVICE + "expect: [{allow: {form: peer}}]",
         SERVICE + "expect: [{allow: []}]",
+        SERVICE + "expect: [{allow: }]",
+        SERVICE + "expect: [{allow: {}}]",
+        SERVICE + "expect: {allow: peer}",
         SERVICE + "binds: []",
         SERVICE + "binds: {}",
         SERVICE + "binds: 127.0.0.1",

@@ -69,14 +69,16 @@ def test_every_bind_has_a_host_of_its_own_whatever_it_is_called() -> None:
 
 
 def test_a_service_is_told_an_address_in_its_own_words() -> None:
-    text = "service: {command: [serve, '{address}', '{endpoint}'], port: 80, files: {conf: 'on {endpoint} {x} in {data}: {nonce}'}}\n"
+    text = "service: {command: [serve, '{address}', '{endpoint}', '{data}/conf'], port: 80, files: {conf: 'on {endpoint} {x} in {data}: {nonce}'}}\n"
     file = check_file(text + 'binds: {star: {address: "::", as: "*"}, six: {address: "::"}}\n')
     assert file.topology is not None
     experiment = file.on(file.topology)
     star, six = experiment.binds
-    assert experiment.service_of(star).argv(star, "python3", ()) == ["serve", "*", "*:80"]
-    assert experiment.service_of(six).argv(six, "python3", ()) == ["serve", "::", "[::]:80"]
-    assert experiment.service_of(six).contents(six, "42") == {"conf": "on [::]:80 {x} in {data}: 42"}
+    assert experiment.service_of(star).argv(star, "python3", ()) == ["serve", "*", "*:80", "{data}/conf"]
+    assert experiment.service_of(six).argv(six, "python3", ()) == ["serve", "::", "[::]:80", "{data}/conf"]
+    assert experiment.service_of(six).contents(six, "python3", "42") == {
+        "conf": "on [::]:80 {x} in {data}: 42"
+    }
 
 
 def test_a_bind_may_have_a_command_and_a_port_of_its_own_and_no_address() -> None:
@@ -157,7 +159,7 @@ WRONG = [
     ),
     (
         MINIMAL + "expect: [alow]\n",
-        "netlab.yaml:2: expect.0: no expectation is called 'alow': there is allow, deny, open, wrong-service, accepted, wrong-source, refused, timeout, no-answer, unreachable, unresolved, not-bound",
+        "netlab.yaml:2: expect.0: no expectation is called 'alow' (did you mean 'allow'?): there is allow, deny, open, wrong-service, accepted, wrong-source, refused, timeout, no-answer, unreachable, unresolved, not-bound",
     ),
     (
         MINIMAL + "expect:\n  - allow: peer\n    deny: remote\n",
@@ -210,7 +212,7 @@ WRONG = [
     ),
     (
         MINIMAL + "groups:\n  ours: [peer, pear]\n",
-        "netlab.yaml:3: groups.ours: no host is called 'pear': there is outsider, peer, remote, router, server, server-any",
+        "netlab.yaml:3: groups.ours: no host is called 'pear' (did you mean 'peer'?): there is outsider, peer, remote, router, server, server-any",
     ),
     (
         MINIMAL + "lab: nolab\n",
@@ -256,11 +258,111 @@ WRONG = [
     ),
     (
         MINIMAL + "vantages: [pear]\n",
-        "netlab.yaml:2: vantages.pear: no vantage is called 'pear': there is outsider, peer, remote, server",
+        "netlab.yaml:2: vantages.pear: no vantage is called 'pear' (did you mean 'peer'?): there is outsider, peer, remote, server",
     ),
     (
         "lab: {project: mine}\nservice: {port: 80, check: hftp}\nbinds: {web: }\n",
         "netlab.yaml:2: service.check: hftp recognises a server that netlab starts, by a file of this run: take tcp",
+    ),
+    # Slips of the pen, after which the service would run as if nothing had been said.
+    (
+        "service:\n  port: 80\n  command: [serve, '{adress}']\n",
+        "netlab.yaml:3: service.command.1: nothing is called {adress} (did you mean 'address'?): there is {address}, {endpoint}, {port}, {device}, {data}, {python}, {hftp}",
+    ),
+    (
+        MINIMAL + "binds:\n  any: {command: [serve, '{lan.ipv4}']}\n",
+        "netlab.yaml:3: binds.any.command.1: nothing is called {lan.ipv4}: there is {address}, {endpoint}, {port}, {device}, {data}, {python}, {hftp}",
+    ),
+    (
+        "service:\n  port: 80\n  command: [serve]\n  options:\n    device: [--on, '{devise}']\n",
+        "netlab.yaml:5: service.options.device.1: nothing is called {devise} (did you mean 'device'?): there is {address}, {endpoint}, {port}, {device}, {data}, {python}, {hftp}",
+    ),
+    (
+        "service: {command: [serve, '{{address}}'], port: 80}\n",
+        "netlab.yaml:1: service.command.1: expected {address}; got {{address}}",
+    ),
+    (
+        "service: {command: [sh, -c, 'serve ${port}'], port: 80}\n",
+        "netlab.yaml:1: service.command.2: expected {port}; got ${port}",
+    ),
+    (
+        "service: {command: [sh, -c, '{hftp} serve'], port: 80}\n",
+        "netlab.yaml:1: service.command.2: {hftp} is more than one word: it has to be an argument of its own",
+    ),
+    (
+        "service:\n  port: 80\n  command: [serve, '{data}/conf']\n  files:\n    conf: 'listen {adress};'\n",
+        "netlab.yaml:5: service.files.conf: nothing is called {adress} (did you mean 'address'?): there is {address}, {endpoint}, {port}, {device}, {data}, {python}, {nonce}",
+    ),
+    (
+        "service:\n  port: 80\n  command: [serve]\n  files: {conf: x}\n",
+        "netlab.yaml:4: service.files: no command names them: they are in {data}",
+    ),
+    (
+        "service: {command: [''], port: 80}\n",
+        "netlab.yaml:1: service.command: its first word is empty: it is the program that is run",
+    ),
+    (
+        MINIMAL + "binds:\n  lan: {address: 0.0.0.0, device: lan}\n",
+        'netlab.yaml:3: binds.lan.device: nothing tells the service: put what it takes for it into service.options, such as device: [--device, "{device}"]',
+    ),
+    (
+        MINIMAL + "binds:\n  six: {address: '::', v6only: true}\n",
+        "netlab.yaml:3: binds.six.v6only: nothing tells the service: put what it takes for it into service.options, such as v6only: [--v6only]",
+    ),
+    (
+        "service: {command: [serve, '{address}', '{device}'], port: 80}\nbinds: {any: 0.0.0.0}\n",
+        "netlab.yaml:2: binds.any: its command has {device}, and it has no device: say which",
+    ),
+    (
+        "service: {command: [serve], port: 80}\nbinds:\n  any: 0.0.0.0\n  local: 127.0.0.1\n",
+        "netlab.yaml:4: binds.local: is started just like any, which listens on 0.0.0.0: put {address} or {endpoint} into service.command",
+    ),
+    (MINIMAL + "binds: {any: 300.0.0.1}\n", "netlab.yaml:2: binds.any: '300.0.0.1' is no address"),
+    (
+        MINIMAL + "vantages: {peer: {web: '{lan.ipv4}:80'}}\n",
+        "netlab.yaml:2: vantages.peer.web: '198.18.1.11:80' is no address: the port goes into port",
+    ),
+    (
+        MINIMAL + "expect:\n  - deny\n  - allow:\n",
+        "netlab.yaml:4: expect.1: allow is about nothing: write allow alone, without a colon, for everything",
+    ),
+    (
+        MINIMAL + "expect:\n  - allow:\n    from: peer\n",
+        "netlab.yaml:3: expect.0: from belongs below what is expected: indent it",
+    ),
+    (
+        MINIMAL + "expect: ['allow:peer']\n",
+        "netlab.yaml:2: expect.0: expected `allow: peer`, with a space; got 'allow:peer'",
+    ),
+    (
+        MINIMAL + "expect:\n  - refussed: peer\n",
+        "netlab.yaml:3: expect.0.refussed: no expectation is called 'refussed' (did you mean 'refused'?): there is allow, deny, open, wrong-service, accepted, wrong-source, refused, timeout, no-answer, unreachable, unresolved, not-bound",
+    ),
+    (
+        MINIMAL + "expect:\n  allow: peer\n",
+        "netlab.yaml:2: expect: expected a list, such as [deny, {allow: peer}]; got a mapping",
+    ),
+    (
+        MINIMAL + "vantages: peer\n",
+        "netlab.yaml:2: vantages: expected a mapping or a list, such as [peer]; got a text",
+    ),
+    (
+        "service: {command: python3 server.py, port: 80}\n",
+        "netlab.yaml:1: service.command: expected a list, such as [python3, server.py]; got 'python3 server.py'",
+    ),
+    (
+        "service: {command: [serve, 8000], port: 80}\n",
+        'netlab.yaml:1: service.command.1: expected a text, in quotes: "8000"; got 8000',
+    ),
+    (
+        "service: {command: [serve, {address}], port: 80}\n",
+        'netlab.yaml:1: service.command.1: expected a text, in quotes: "{address}"; got a mapping',
+    ),
+    (MINIMAL + "service: {port: 80}\n", "netlab.yaml:2: not YAML: 'service' is there twice"),
+    ("service:\n\tport: 80\n", "netlab.yaml:2: not YAML: a tab, where only spaces may stand"),
+    (
+        "service:\n    port: 80\n  command: [x]\n",
+        "netlab.yaml:3: not YAML: while parsing a block mapping that begins in line 1: expected <block end>, but found '<block mapping start>'",
     ),
 ]
 
@@ -270,6 +372,33 @@ def test_a_wrong_file_is_answered_with_file_line_key_and_what_is_allowed(text: s
     with pytest.raises(FileError) as caught:
         check_file(text)
     assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("command", "files"),
+    [
+        (["sh", "-c", "serve $PORT ${HOME} '{}' '{\"a\": 1}' | awk '{ print }'"], {}),
+        (["serve", "{data}/x.py"], {"x.py": 'f"{name} {ports} {print}" % {1: 2}; "${HOME}"'}),
+    ],
+)
+def test_braces_that_are_not_nearly_a_word_of_ours_are_the_services_own(
+    command: list[str], files: dict[str, str]
+) -> None:
+    text = json.dumps({"service": {"command": command, "port": 80, "files": files}})
+    file = check_file(text)
+    assert file.services()["any"].command == tuple(command)
+
+
+@pytest.mark.parametrize(
+    "binds",
+    [
+        "six: {address: '::', v6only: true, as: '[::]:80 v6only'}",
+        "six: {address: '::', v6only: true, command: [serve, '-6', '{address}']}",
+        "lan: {address: '::', device: lan, command: [serve, '{device}']}",
+    ],
+)
+def test_a_bind_may_tell_the_service_by_a_command_or_a_word_of_its_own(binds: str) -> None:
+    assert check_file(MINIMAL + f"binds: {{{binds}}}\n").dials()
 
 
 def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:

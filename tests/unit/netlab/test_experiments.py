@@ -60,7 +60,21 @@ EDITS = [
         "198.18.1.1/24",
         "x.yaml:10: networks.lan.ipv4: expected an IPv4 network, such as 198.18.1.0/24; got '198.18.1.1/24'",
     ),
-    ('"2001:db8:1::/64"', "2001", "x.yaml:10: networks.lan.ipv6: expected a text; got 2001"),
+    (
+        'device: [--device, "{device}"]',
+        'device: [--device, "{devise}"]',
+        "x.yaml:55: service.options.device.1: nothing is called {devise} (did you mean 'device'?): there is {address}, {endpoint}, {port}, {device}, {data}, {python}, {hftp}",
+    ),
+    (
+        "    v6only: [--v6only]\n",
+        "",
+        "x.yaml:65: binds.::v6only.v6only: nothing tells the service: put what it takes for it into service.options, such as v6only: [--v6only]",
+    ),
+    (
+        '"2001:db8:1::/64"',
+        "2001",
+        'x.yaml:10: networks.lan.ipv6: expected a text, in quotes: "2001"; got 2001',
+    ),
     (
         '{ipv4: 198.18.1.0/24, ipv6: "2001:db8:1::/64"}',
         "{}",
@@ -74,7 +88,7 @@ EDITS = [
     (
         "names: lan",
         "names: wan",
-        "x.yaml:16: names: no network is called 'wan': there is back, elsewhere, far, lan",
+        "x.yaml:16: names: no network is called 'wan' (did you mean 'lan'?): there is back, elsewhere, far, lan",
     ),
     ("number: 11", "number: 0", "x.yaml:20: servers.number: expected at least 1; got 0"),
     ("number: 11", "number: 250", "x.yaml:20: servers.number: server-any6 would be numbered 255"),
@@ -92,7 +106,7 @@ EDITS = [
     (
         "networks: [lan, back]",
         "networks: [lan, wan]",
-        "x.yaml:21: servers.networks.1: no network is called 'wan': there is back, elsewhere, far, lan",
+        "x.yaml:21: servers.networks.1: no network is called 'wan' (did you mean 'lan'?): there is back, elsewhere, far, lan",
     ),
     (
         "networks: [lan, back]",
@@ -107,12 +121,12 @@ EDITS = [
     (
         "{to: anywhere, via: router}",
         "{to: anywhere, via: routr}",
-        "x.yaml:23: servers.routes.0.via: no host is called 'routr': there is outsider, peer, remote, router, server-any, server-any6, server-any6only, server-back, server-device, server-elsewhere, server-hostname, server-lan, server-lan6, server-localhost, server-loopback, server-loopback2, server-loopback6, servers",
+        "x.yaml:23: servers.routes.0.via: no host is called 'routr' (did you mean 'router'?): there is outsider, peer, remote, router, server-any, server-any6, server-any6only, server-back, server-device, server-elsewhere, server-hostname, server-lan, server-lan6, server-localhost, server-loopback, server-loopback2, server-loopback6, servers",
     ),
     (
         "{to: anywhere, via: router}",
         "{to: nowhere, via: router}",
-        "x.yaml:23: servers.routes.0.to: no network is called 'nowhere': there is anywhere, back, elsewhere, far, lan",
+        "x.yaml:23: servers.routes.0.to: no network is called 'nowhere' (did you mean 'anywhere'?): there is anywhere, back, elsewhere, far, lan",
     ),
     ("{to: anywhere, via: router}", "{to: anywhere}", "x.yaml:23: servers.routes.0.via: is missing"),
     (
@@ -208,7 +222,11 @@ EDITS = [
         "headlines:",
         "x.yaml:96: headlines: unknown key (did you mean 'headline'?); allowed here: title, binds, vantages, headline, patience_s, networks, names, servers, hosts, service",
     ),
-    ("networks:\n", "networks: [\n", "x.yaml:11: not YAML: expected ',' or ']', but got '<scalar>'"),
+    (
+        "networks:\n",
+        "networks: [\n",
+        "x.yaml:11: not YAML: while parsing a flow sequence that begins in line 9: expected ',' or ']', but got '<scalar>'",
+    ),
     (
         "networks:\n",
         "networks: 5\nx:\n",
@@ -232,7 +250,7 @@ EDITS = [
     (
         "    localhost: localhost",
         "    localhost: localhost\n    localhost: x",
-        'x.yaml:78: not YAML: found duplicate key "localhost" with value "x" (original value: "localhost")',
+        "x.yaml:78: not YAML: 'localhost' is there twice",
     ),
     (
         "service:",
@@ -287,8 +305,11 @@ TEXTS = [
     ),
     ("null", "x.yaml:1: expected an experiment, with keys such as title and binds; got nothing"),
     ("- x", "x.yaml:1: expected an experiment, with keys such as title and binds; got a list"),
-    ("{", "x.yaml:1: not YAML: expected the node content, but found '<stream end>'"),
-    ("\t", "x.yaml:1: not YAML: found character '\\t' that cannot start any token"),
+    (
+        "{",
+        "x.yaml:1: not YAML: while parsing a flow node that begins in line 1: expected the node content, but found '<stream end>'",
+    ),
+    ("\t", "x.yaml:1: not YAML: a tab, where only spaces may stand"),
     (
         "a: &a [*a]",
         "x.yaml:1: a: unknown key; allowed here: title, binds, vantages, headline, patience_s, networks, names, servers, hosts, service",
@@ -303,7 +324,7 @@ TEXTS = [
     ),
     (
         "\x00",
-        'x.yaml: not YAML: unacceptable character #x0000: special characters are not allowed in "<file>", position 0',
+        "x.yaml:1: not YAML: the character U+0000 is not allowed",
     ),
     (
         "? [a]\n: b",
@@ -318,7 +339,10 @@ TEXTS = [
     ("a: !!float x", "x.yaml: not YAML that can be read: could not convert string to float: 'x'"),
     ("a: 2001-99-99", "x.yaml: not YAML that can be read: month must be in 1..12"),
     ("a: !!timestamp x", 'x.yaml:1: not YAML: failed to construct timestamp from "x"'),
-    ("<<: 5", "x.yaml:1: not YAML: expected a mapping or list of mappings for merging, but found scalar"),
+    (
+        "<<: 5",
+        "x.yaml:1: not YAML: while constructing a mapping that begins in line 1: expected a mapping or list of mappings for merging, but found scalar",
+    ),
     (
         "a: !!binary x",
         "x.yaml:1: not YAML: failed to decode base64 data: Invalid base64-encoded string: number of data characters (1) cannot be 1 more than a multiple of 4",
@@ -333,13 +357,13 @@ TEXTS = [
         "a: 0x",
         "x.yaml:1: a: unknown key; allowed here: title, binds, vantages, headline, patience_s, networks, names, servers, hosts, service",
     ),
-    ("--- a\n--- b", "x.yaml:2: not YAML: but found another document"),
+    ("--- a\n--- b", "x.yaml:2: not YAML: a second document (---); a file has one"),
     ("a: !!bool x", "x.yaml: not YAML that can be read: 'x'"),
     ("a: !!map 5", "x.yaml:1: not YAML: expected a mapping node, but found scalar"),
     ("%TAG ! x", "x.yaml:1: not YAML: expected '<document start>', but found ('<stream end>',)"),
     (
         "a: \ud800",
-        'x.yaml: not YAML: unacceptable character #xd800: special characters are not allowed in "<file>", position 3',
+        "x.yaml:1: not YAML: the character U+D800 is not allowed",
     ),
 ]
 
