@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from netlab.agents import Agents
-from netlab.backends.netns import NetnsLab
-from netlab.errors import BackendUnavailableError
 from netlab.model import BY_TCP, Host, Network, Topology
 from netlab.predict import View
+from tests.namespaces import bring_up
 from tests.netns.measuring import Measured, link, measure, predicted, read, refused, socket_of, start
-from tests.requirements import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,28 +95,25 @@ def measured(
     networks = dict.fromkeys(link.network for host in everyone for link in host.links)
     topology = Topology(tuple(Network(name) for name in networks), tuple(everyone))
     found: dict[tuple[str, str, str], Measured] = {}
-    try:
-        with NetnsLab(topology) as lab, Agents(lab) as agents, ExitStack() as running:
-            channels = {
-                name_of(number, name): start(lab, name_of(number, name), _plan(on, [by_name[case]]), running)
-                for number, (case, (hosts, _)) in enumerate(cases.items())
-                for name, on in hosts.items()
+    with bring_up(topology) as lab, Agents(lab) as agents, ExitStack() as running:
+        channels = {
+            name_of(number, name): start(lab, name_of(number, name), _plan(on, [by_name[case]]), running)
+            for number, (case, (hosts, _)) in enumerate(cases.items())
+            for name, on in hosts.items()
+        }
+        for host, channel in channels.items():
+            assert not refused(channel), host
+        view = View(read(agents, lab.hosts), topology)
+        for way in dict.fromkeys(by_name.values()):
+            dials = {
+                (name_of(number, host), target): (case, host, target)
+                for number, (case, (_, said)) in enumerate(cases.items())
+                for host, target in said
+                if by_name[case] == way
             }
-            for host, channel in channels.items():
-                assert not refused(channel), host
-            view = View(read(agents, lab.hosts), topology)
-            for way in dict.fromkeys(by_name.values()):
-                dials = {
-                    (name_of(number, host), target): (case, host, target)
-                    for number, (case, (_, said)) in enumerate(cases.items())
-                    for host, target in said
-                    if by_name[case] == way
-                }
-                predictions = {dial: predicted(view, *dial, way) for dial in dials}
-                results = measure(agents, predictions, TIMEOUT_S, way)
-                found.update({dials[dial]: result for dial, result in results.items()})
-    except BackendUnavailableError as error:
-        unavailable("netns", str(error))
+            predictions = {dial: predicted(view, *dial, way) for dial in dials}
+            results = measure(agents, predictions, TIMEOUT_S, way)
+            found.update({dials[dial]: result for dial, result in results.items()})
     return found
 
 

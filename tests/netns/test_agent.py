@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from netlab.backends.netns import NetnsLab
 from netlab.checks import Banner, Check, Hftp, Tcp
-from netlab.errors import BackendUnavailableError
 from netlab.facts import Facts, Listener, Resolution, RouteEntry, Rule, read_facts
 from netlab.judging import judge
 from netlab.model import Host, Link, NameEntry, Network, Outcome, Route, Topology, Verdict
 from netlab.probes import Icmp, Probe, ProbeResult, probe_request, read_probe_results
 from netlab.session import AgentSession
+from tests.namespaces import bring_up
 from tests.requirements import unavailable
 
 if TYPE_CHECKING:
@@ -84,15 +83,6 @@ TOPOLOGY = Topology(
         Host("scratch", (link("eth0", "lan", "198.18.1.30/24", "2001:db8:1::30/64"),)),
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    try:
-        with NetnsLab(TOPOLOGY) as lab:
-            yield lab
-    except BackendUnavailableError as error:
-        unavailable("netns", str(error))
 
 
 @pytest.fixture
@@ -271,11 +261,8 @@ time.sleep(60)
 def scratch_lab() -> Iterator[Lab]:
     """A lab of its own, for tests that change a host."""
     hosts = tuple(host for host in TOPOLOGY.hosts if host.name == "scratch")
-    try:
-        with NetnsLab(Topology(TOPOLOGY.networks, hosts)) as lab:
-            yield lab
-    except BackendUnavailableError as error:
-        unavailable("netns", str(error))
+    with bring_up(Topology(TOPOLOGY.networks, hosts)) as lab:
+        yield lab
 
 
 def test_routes_and_rules_of_every_table_are_told(scratch_lab: Lab) -> None:

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from netlab.backends.netns import NetnsLab
 from netlab.checks import AnyAnswer, Check, Dns, Http, SendExpect
-from netlab.errors import AgentError, BackendUnavailableError
+from netlab.errors import AgentError
 from netlab.facts import Listener, read_facts
 from netlab.judging import judge
 from netlab.model import Host, Link, NameEntry, Network, Outcome, Protocol, Topology, Verdict
 from netlab.probes import Probe, probe_request, read_probe_results
 from netlab.session import AgentSession
 from netlab.starting import read_service_start
-from tests.requirements import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,15 +74,6 @@ for line in sys.argv[1:]:
 time.sleep(60)
 """
 PING = SendExpect(b"ping", b"pong")
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    try:
-        with NetnsLab(TOPOLOGY) as lab:
-            yield lab
-    except BackendUnavailableError as error:
-        unavailable("netns", str(error))
 
 
 @pytest.fixture(scope="module")

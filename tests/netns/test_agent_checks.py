@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from netlab.backends.netns import NetnsLab
 from netlab.checks import Check, Http, SendExpect, Tls
-from netlab.errors import BackendUnavailableError
 from netlab.judging import judge
 from netlab.model import Host, Link, Network, Outcome, Topology, Verdict
 from netlab.probes import Probe, probe_request, read_probe_results
 from netlab.session import AgentSession
 from tests.certificates import Authority
-from tests.requirements import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,15 +87,6 @@ for port, server in json.loads(sys.stdin.readline()).items():
 print("ready", flush=True)
 time.sleep(60)
 """
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    try:
-        with NetnsLab(TOPOLOGY) as lab:
-            yield lab
-    except BackendUnavailableError as error:
-        unavailable("netns", str(error))
 
 
 @pytest.fixture(scope="module")

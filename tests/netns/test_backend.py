@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +18,9 @@ import pytest
 from netlab.backends.netns import NetnsLab
 from netlab.backends.netns.etc import NAMES
 from netlab.backends.netns.sysctls import TABLE
-from netlab.errors import BackendUnavailableError, LabError
+from netlab.errors import LabError
 from netlab.model import Host, Link, NameEntry, Network, Route, Topology
-from tests.requirements import unavailable
+from tests.namespaces import bring_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,17 +106,6 @@ for address in sys.argv[1:]:
         outcome = type(error).__name__ if error.errno is None else error.errno
     print(json.dumps([outcome, time.perf_counter() - start]))
 """
-
-
-@contextmanager
-def bring_up(topology: Topology) -> Iterator[NetnsLab]:
-    """Bring up a lab for a test: where this machine can't, skip it or fail it."""
-    with ExitStack() as stack:
-        try:
-            lab = stack.enter_context(NetnsLab(topology))
-        except BackendUnavailableError as error:
-            unavailable("netns", str(error))
-        yield lab
 
 
 def output(lab: NetnsLab, host: str, source: str, *arguments: str) -> str:

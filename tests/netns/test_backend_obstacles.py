@@ -12,8 +12,9 @@ import pytest
 
 from netlab.doctor import examine
 from netlab.model import Topology
+from tests.namespaces import bring_up
 from tests.netns.forbidding import REMEDY, WHY, only_where_the_number_is_known, without_namespaces
-from tests.netns.test_backend import bring_up, in_namespaces
+from tests.netns.test_backend import in_namespaces
 
 EXAMINE = """
 import json

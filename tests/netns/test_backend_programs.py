@@ -14,7 +14,8 @@ import pytest
 
 from netlab.errors import LabError
 from netlab.model import Host, Topology
-from tests.netns.test_backend import bring_up, output
+from tests.namespaces import bring_up
+from tests.netns.test_backend import output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ import pytest
 
 from netlab.errors import ExitCode
 from netlab.model import Topology
-from tests.netns.test_backend import bring_up
+from tests.namespaces import bring_up
 from tests.netns.test_cli import ENVIRONMENT, ONE_CELL, experiment
 from tests.requirements import unavailable
 

@@ -12,22 +12,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from netlab.backends.netns import NetnsLab
-from netlab.errors import BackendUnavailableError, ExitCode
-from netlab.model import Host, Topology
-from tests.requirements import unavailable
+from netlab.errors import ExitCode
 
 SERVICE = 'service: {command: [python3, -m, http.server, --bind, "{address}", "{port}"], port: 8000}\n'
 LAN = "lab: lan\n"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def available() -> None:
-    try:
-        with NetnsLab(Topology((), (Host("any", ()),))):
-            pass
-    except BackendUnavailableError as error:
-        unavailable("netns", str(error))
+pytestmark = pytest.mark.usefixtures("namespaces")
 
 
 def check(folder: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -11,23 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from netlab.backends.netns import NetnsLab
-from netlab.errors import BackendUnavailableError, ExitCode
-from netlab.model import Host, Topology
-from tests.requirements import unavailable
+from netlab.errors import ExitCode
 
 ONE_CELL = ("--bind", "0.0.0.0", "--from", "peer")
 # A terminal of 80 columns that can write anything; no colours, since nobody looks.
 ENVIRONMENT = {**os.environ, "COLUMNS": "80", "PYTHONUTF8": "1", "TERM": "dumb"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def available() -> None:
-    try:
-        with NetnsLab(Topology((), (Host("any", ()),))):
-            pass
-    except BackendUnavailableError as error:
-        unavailable("netns", str(error))
+pytestmark = pytest.mark.usefixtures("namespaces")
 
 
 def netlab(*arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:

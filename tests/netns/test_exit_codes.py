@@ -12,9 +12,9 @@ import pytest
 
 from netlab.errors import ExitCode
 from netlab.model import Topology
+from tests.namespaces import bring_up
 from tests.netns.forbidding import WHY, only_where_the_number_is_known, without_namespaces
 from tests.netns.leftovers import Machine, Started
-from tests.netns.test_backend import bring_up
 from tests.netns.test_cli import ENVIRONMENT, ONE_CELL, experiment
 
 NETLAB = (sys.executable, "-m", "netlab")

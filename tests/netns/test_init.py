@@ -16,11 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from netlab.backends.netns import NetnsLab
-from netlab.errors import BackendUnavailableError, ExitCode
+from netlab.errors import ExitCode
 from netlab.expectations import load
-from netlab.model import Host, Topology
-from tests.requirements import unavailable
 
 ENVIRONMENT = {**os.environ, "COLUMNS": "100", "PYTHONUTF8": "1", "TERM": "dumb"}
 # Listens on every address, on the port that is its last argument, and is never told where.
@@ -34,13 +31,7 @@ with socket.create_server(("", int(sys.argv[-1]))) as server:
 NETLAB = (sys.executable, "-m", "netlab")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def available() -> None:
-    try:
-        with NetnsLab(Topology((), (Host("any", ()),))):
-            pass
-    except BackendUnavailableError as error:
-        unavailable("netns", str(error))
+pytestmark = pytest.mark.usefixtures("namespaces")
 
 
 def netlab(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -22,7 +22,7 @@ import pytest
 from netlab.backends.netns.running import running_labs
 from netlab.errors import ExitCode
 from netlab.model import Topology
-from tests.netns.test_backend import bring_up
+from tests.namespaces import bring_up
 from tests.netns.test_cli import ENVIRONMENT, ONE_CELL, experiment
 
 HANGS_UP = (

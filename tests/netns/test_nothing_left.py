@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from netlab.model import Topology
+from tests.namespaces import bring_up
 from tests.netns.leftovers import Machine
-from tests.netns.test_backend import bring_up, in_namespaces
+from tests.netns.test_backend import in_namespaces
 
 # Three hosts, a server and a child of it on each, a file; it stays up for a while, and ends well.
 CONTROLLER = """

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from netlab.agents import Agents
-from netlab.backends.netns import NetnsLab
-from netlab.errors import BackendUnavailableError
 from netlab.facts import Listener
 from netlab.model import Bind, Host, Network, Protocol, Route, Topology
 from netlab.predict import View
@@ -21,7 +19,6 @@ from netlab.predict.listeners import candidates, find_listener
 from netlab.predict.path import send
 from netlab.predict.view import Delivered
 from tests.netns.measuring import dial, link, read, refused, start
-from tests.requirements import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,15 +66,6 @@ BOUND = (
     *("::ffff:198.18.1.11", "::ffff:127.0.0.1"),
 )
 DIALLED = ("198.18.1.11", "198.18.2.11", "2001:db8:1::11", "2001:db8:2::11")
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    try:
-        with NetnsLab(TOPOLOGY) as lab:
-            yield lab
-    except BackendUnavailableError as error:
-        unavailable("netns", str(error))
 
 
 @pytest.fixture(scope="module")

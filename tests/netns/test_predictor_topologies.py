@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from netlab.agents import Agents
-from netlab.backends.netns import NetnsLab
-from netlab.errors import BackendUnavailableError
 from netlab.model import BY_TCP, Verdict
 from netlab.predict import View
 from netlab.predict.routing import is_local
+from tests.namespaces import bring_up
 from tests.netns.islands import destinations, islands
 from tests.netns.measuring import (
     BY_UDP,
@@ -33,7 +32,6 @@ from tests.netns.measuring import (
     refused,
     start,
 )
-from tests.requirements import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,22 +75,19 @@ def measured() -> dict[Transport, Found]:
     """Dial in each way, one after the other: in the five seconds between, errors are granted anew."""
     topology, plans, seeds = islands(SEEDS)
     rng = Random(SEEDS[0])
-    try:
-        with NetnsLab(topology) as lab, Agents(lab) as agents, ExitStack() as running:
-            for channel in [start(lab, host, plan, running) for host, plan in plans.items()]:
-                refused(channel)  # what the kernel refuses is not in the facts either
-            view = View(read(agents, lab.hosts), topology)
-            dials = [
-                (host, target)
-                for host in lab.hosts
-                for target in destinations(topology, seeds, host, rng, DIALS_PER_HOST)
-            ]
-            found = {by: measured_by(agents, view, dials, seeds, by) for by in (BY_TCP, BY_UDP)}
-            # Where it makes a difference which address the service answers from.
-            elsewhere = [dial for dial, one in found[BY_UDP].items() if "wrong-source" in one.predicted]
-            return {**found, FROM_DIALLED: measured_by(agents, view, elsewhere, seeds, FROM_DIALLED)}
-    except BackendUnavailableError as error:
-        unavailable("netns", str(error))
+    with bring_up(topology) as lab, Agents(lab) as agents, ExitStack() as running:
+        for channel in [start(lab, host, plan, running) for host, plan in plans.items()]:
+            refused(channel)  # what the kernel refuses is not in the facts either
+        view = View(read(agents, lab.hosts), topology)
+        dials = [
+            (host, target)
+            for host in lab.hosts
+            for target in destinations(topology, seeds, host, rng, DIALS_PER_HOST)
+        ]
+        found = {by: measured_by(agents, view, dials, seeds, by) for by in (BY_TCP, BY_UDP)}
+        # Where it makes a difference which address the service answers from.
+        elsewhere = [dial for dial, one in found[BY_UDP].items() if "wrong-source" in one.predicted]
+        return {**found, FROM_DIALLED: measured_by(agents, view, elsewhere, seeds, FROM_DIALLED)}
 
 
 def measured_by(

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from netlab.backends.netns import NetnsLab
 from netlab.checks import SendExpect
 from netlab.cli import main
-from netlab.errors import BackendUnavailableError, ExitCode
+from netlab.errors import ExitCode
 from netlab.model import AnswersFrom, Host, Network, Outcome, Protocol, Route, Topology, Transport, Verdict
 from netlab.report.suspicion import suspicion
 from netlab.why import Destination, why
+from tests.namespaces import bring_up
 from tests.netns.measuring import BY_UDP, BY_UDP_FROM_DIALLED, PORT, PORTS, link, refused, socket_of, start
-from tests.requirements import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,15 +62,12 @@ class AttachedLab:
 def lab() -> Iterator[AttachedLab]:
     """Run a server that answers from the routed address, one that does from the dialled, and a silent one."""
     sockets = [socket_of(by) for by in (BY_UDP, BY_UDP_FROM_DIALLED)]
-    try:
-        with NetnsLab(TOPOLOGY) as lab, ExitStack() as running:
-            assert not refused(start(lab, "server", {"sockets": sockets}, running))
-            silent = lab.spawn("server", [lab.python("server"), "-I", "-S", "-c", TAKES.format(SILENT)])
-            running.callback(silent.close)
-            assert silent.readline(20)
-            yield AttachedLab(lab)
-    except BackendUnavailableError as error:
-        unavailable("netns", str(error))
+    with bring_up(TOPOLOGY) as lab, ExitStack() as running:
+        assert not refused(start(lab, "server", {"sockets": sockets}, running))
+        silent = lab.spawn("server", [lab.python("server"), "-I", "-S", "-c", TAKES.format(SILENT)])
+        running.callback(silent.close)
+        assert silent.readline(20)
+        yield AttachedLab(lab)
 
 
 def asked(

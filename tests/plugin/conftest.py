@@ -6,10 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from netlab.backends.netns import NetnsLab
-from netlab.errors import BackendUnavailableError
-from netlab.model import Topology
-from tests.requirements import unavailable
+from tests.namespaces import need_namespaces
 
 Pytest = Callable[..., pytest.RunResult]
 
@@ -17,11 +14,7 @@ Pytest = Callable[..., pytest.RunResult]
 @pytest.fixture(scope="session")
 def netns() -> None:
     """Skip, or fail, the tests that need network namespaces where there can be none."""
-    try:
-        with NetnsLab(Topology((), ())):
-            pass
-    except BackendUnavailableError as error:
-        unavailable("netns", str(error))
+    need_namespaces()
 
 
 @pytest.fixture

@@ -15,9 +15,7 @@ from typing import Any
 
 import pytest
 
-from netlab.backends.netns import NetnsLab
-from netlab.errors import BackendUnavailableError
-from netlab.model import Topology
+from tests.namespaces import need_namespaces
 from tests.requirements import unavailable
 
 ROOT = Path(__file__).parents[2]
@@ -45,11 +43,7 @@ OF_THE_SERVER_ITSELF = ("accepted", "wrong-service", "no-answer")
 
 @pytest.fixture(scope="module", autouse=True)
 def available() -> None:
-    try:
-        with NetnsLab(Topology((), ())):
-            pass
-    except BackendUnavailableError as error:
-        unavailable("netns", str(error))
+    need_namespaces()
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab.backends.netns import NetnsLab
-from netlab.errors import BackendUnavailableError
-from netlab.model import Host, Topology
+from tests.namespaces import need_namespaces
 from tests.requirements import unavailable
 from tests.wheel.installed import Installed, NoIndexError, build, install, new_environment
 
@@ -31,8 +29,4 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
 @pytest.fixture(scope="session")
 def labs() -> None:
     """Skip what needs a lab, where none can be made."""
-    try:
-        with NetnsLab(Topology((), (Host("any", ()),))):
-            pass
-    except BackendUnavailableError as error:
-        unavailable("netns", str(error))
+    need_namespaces()
