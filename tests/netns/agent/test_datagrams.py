@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_interface
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,10 +11,11 @@ from netlab.checks import AnyAnswer, Check, Dns, Http, SendExpect
 from netlab.errors import AgentError
 from netlab.facts import Listener, read_facts
 from netlab.judging import judge
-from netlab.model import Host, Link, NameEntry, Network, Outcome, Protocol, Topology, Verdict
-from netlab.probes import Probe, probe_request, read_probe_results
+from netlab.model import Outcome, Protocol, Verdict
+from netlab.probes import Probe, probe_request
 from netlab.session import AgentSession
 from netlab.starting import read_service_start
+from tests.netns.agent.sessions import dial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,14 +24,6 @@ if TYPE_CHECKING:
     from netlab.model import Observation
 
 SERVER, OTHER = "198.18.1.11", "198.18.1.12"
-NAMES = tuple(NameEntry(ip_address(text), ("localhost",)) for text in ("::1", "127.0.0.1"))
-TOPOLOGY = Topology(
-    (Network("lan"),),
-    (
-        Host("server", (Link("eth0", "lan", (ip_interface(f"{SERVER}/24"), ip_interface(f"{OTHER}/24"))),)),
-        Host("peer", (Link("eth0", "lan", (ip_interface("198.18.1.20/24"),)),), names=NAMES),
-    ),
-)
 # What each port does with a question: `here` answers from the port, `there` from another one, `far` from
 # another address; `wait` lets a second pass, `skip` passes the first question over.
 PORTS = {
@@ -76,12 +69,6 @@ time.sleep(60)
 PING = SendExpect(b"ping", b"pong")
 
 
-@pytest.fixture(scope="module")
-def peer(lab: Lab) -> Iterator[AgentSession]:
-    with AgentSession(lab, "peer") as session:
-        yield session
-
-
 def served(session: AgentSession, argv: list[str], port: int, protocol: str, timeout_s: float = 10) -> bool:
     fields = {"argv": argv, "files": {}, "port": port, "protocol": protocol, "timeout_s": timeout_s}
     answer = session.call("serve", fields, timeout_s=20)
@@ -101,8 +88,7 @@ def server(lab: Lab) -> Iterator[AgentSession]:
 def seen(peer: AgentSession, server: AgentSession) -> dict[int, Observation]:
     """Ask every port, all at once."""
     probes = [Probe(str(port), SERVER, port, PING, Protocol.UDP) for port in (*PORTS, NOBODY)]
-    answer = peer.call("probe", probe_request(probes, 2), timeout_s=20)
-    results = read_probe_results("peer", answer)
+    results = dial(peer, *probes)
     return {int(port): judge(result, Protocol.UDP) for port, result in results.items()}
 
 
@@ -137,8 +123,7 @@ def test_where_nothing_comes_the_question_is_asked_again(seen: dict[int, Observa
 def test_each_address_of_a_name_is_asked_in_turn(peer: AgentSession, server: AgentSession) -> None:
     """`localhost` is ::1 and then 127.0.0.1 there: both are tried, and told of."""
     probe = Probe("it", "localhost", NOBODY, PING, Protocol.UDP)
-    answer = peer.call("probe", probe_request([probe], 1), timeout_s=20)
-    result = read_probe_results("peer", answer)["it"]
+    result = dial(peer, probe, timeout_s=1)["it"]
     assert [str(attempt.address) for attempt in result.attempts] == ["::1", "127.0.0.1"]
     assert judge(result, Protocol.UDP).outcome == Outcome(Verdict.REFUSED)
 

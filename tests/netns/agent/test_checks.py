@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from ipaddress import ip_interface
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from netlab.checks import Check, Http, SendExpect, Tls
-from netlab.judging import judge
-from netlab.model import Host, Link, Network, Outcome, Topology, Verdict
-from netlab.probes import Probe, probe_request, read_probe_results
+from netlab.model import Outcome, Verdict
 from netlab.session import AgentSession
 from tests.certificates import Authority
+from tests.netns.agent.sessions import dial_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,13 +21,6 @@ if TYPE_CHECKING:
     from netlab.model import Observation
 
 SERVER = "198.18.1.11"
-TOPOLOGY = Topology(
-    (Network("lan"),),
-    tuple(
-        Host(name, (Link("eth0", "lan", (ip_interface(address),)),))
-        for name, address in (("server", f"{SERVER}/24"), ("peer", "198.18.1.20/24"))
-    ),
-)
 OURS, THEIRS = Authority("ours"), Authority("theirs")
 NAME = "www.example.test"
 
@@ -90,12 +81,6 @@ time.sleep(60)
 
 
 @pytest.fixture(scope="module")
-def peer(lab: Lab) -> Iterator[AgentSession]:
-    with AgentSession(lab, "peer") as session:
-        yield session
-
-
-@pytest.fixture(scope="module")
 def servers(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     program = PROGRAM.replace("/dev/shm", str(tmp_path_factory.mktemp("certificates")))
     with closing(lab.spawn("server", [lab.python("server"), "-c", program])) as channel:
@@ -105,9 +90,7 @@ def servers(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 
 def dial(session: AgentSession, port: int, check: Check, timeout_s: float = 1) -> Observation:
-    request = probe_request([Probe("it", SERVER, port, check)], timeout_s)
-    answer = session.call("probe", request, timeout_s=20)
-    return judge(read_probe_results(session.host, answer)["it"])
+    return dial_one(session, SERVER, port, check, timeout_s)[0]
 
 
 TRUSTED = Tls(NAME, OURS.pem)
