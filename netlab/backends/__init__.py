@@ -6,7 +6,7 @@ Everything else (agent, predictor, matrix, reports) is the same over all of them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, cast, runtime_checkable
 from netlab.errors import BackendUnavailableError, NetlabError
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
     from netlab.experiments import ComposeFile
@@ -149,7 +150,17 @@ class ContainerLab(Lab, Protocol):
         """Return the containers' environments, by host. They have secrets in them."""
 
 
-LabFactory = Callable[["Topology | ComposeFile"], Lab]
+class LabFactory(Protocol):
+    """What makes a lab that is not up yet."""
+
+    def __call__(self, wanted: Topology | ComposeFile, directory: Path = ..., /) -> Lab:
+        """Return it.
+
+        Args:
+            wanted: what to bring up.
+            directory: where programs start on hosts that see this machine's files.
+        """
+
 
 # name -> "module:class", imported on use, so that no backend's libraries are needed for another's.
 BACKENDS = {

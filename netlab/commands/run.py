@@ -134,7 +134,7 @@ def _in_a_lab(experiment: str, backend: str) -> tuple[str, Lab, Draft]:
         click.echo(f"backend {backend}: {why}", err=True)
     factory = backends.backend(backend)
     draft = load(experiment, backend)
-    return backend, factory(draft.lab), draft
+    return backend, factory(draft.lab, draft.folder), draft
 
 
 def _on_machines(chosen: Chosen, port: int | None, progress: Progress) -> tuple[str, Lab, MachinesDraft]:

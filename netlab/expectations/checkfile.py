@@ -303,7 +303,8 @@ def load(path: Path) -> CheckFile:
         FileError: it, or the lab that it names, says something that can't be followed.
         NetlabError: it can't be read.
     """
-    return read(str(path), read_text(path, "check"), path.parent)
+    folder = path.parent if path.is_file() else Path()  # a pipe, such as a shell's `<(...)`, lies nowhere
+    return read(str(path), read_text(path, "check"), folder)
 
 
 def read(name: str, text: str, folder: Path) -> CheckFile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from netlab.backends import Lab, backend, load_attribute
 from netlab.errors import NetlabError
@@ -73,14 +74,19 @@ def _lab(check_file: CheckFile, terms: Terms, progress: Progress) -> tuple[str, 
     image = check_file.said.service.image
     if image is None:
         hosts = tuple(check_file.hosts.values())
-        return lab_of(check_file.lab, check_file.topology, hosts, terms, progress)
+        return lab_of(check_file.lab, check_file.topology, hosts, terms, progress, check_file.folder)
     _check_backend(terms, "compose")
     of_images = load_attribute("compose", "netlab.backends.compose.described:ImageLab")
     return "compose", of_images(check_file.described, check_file.image_servers(image))
 
 
 def lab_of(
-    choice: LabChoice, topology: Topology | None, servers: tuple[str, ...], terms: Terms, progress: Progress
+    choice: LabChoice,
+    topology: Topology | None,
+    servers: tuple[str, ...],
+    terms: Terms,
+    progress: Progress,
+    directory: Path = Path(),
 ) -> tuple[str, Lab]:
     """Return the name of the backend, and the lab that is meant, not entered yet.
 
@@ -90,6 +96,7 @@ def lab_of(
         servers: the services under test of a Compose file.
         terms: how it is made or reached.
         progress: told of each phase.
+        directory: where services start in a lab that is made.
 
     Raises:
         BackendUnavailableError: a library is missing.
@@ -100,7 +107,7 @@ def lab_of(
     match choice:
         case MadeLab():
             assert topology is not None
-            return name, backend(name)(topology)
+            return name, backend(name)(topology, directory)
         case ComposeFileLab(path):
             return name, backend(name)(ComposeFile(path, servers))
         case RunningProject(project):

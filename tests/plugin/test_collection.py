@@ -265,6 +265,42 @@ class TestWithoutTheBackend:
         run_pytest().stderr.fnmatch_lines([f"ERROR: netlab_require: {said}"])
 
 
+# A service that is found only from where its file lies.
+BESIDE_THE_FILE = """\
+lab: lan
+service:
+  command: ["{python}", server.py, "{port}"]
+  port: 8080
+  check: http
+vantages: {peer: {web: "{lan.ipv4}"}}
+expect: [allow]
+"""
+SERVER = (
+    "import http.server, sys; http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]))"
+)
+
+
+@pytest.mark.usefixtures("netns")
+@pytest.mark.parametrize(
+    ("started_in", "command"),
+    [
+        (".", ("pytest", "sub/netlab.yaml")),
+        ("sub", ("pytest", "netlab.yaml")),
+        (".", ("netlab", "check", "sub/netlab.yaml")),
+        ("sub", ("netlab", "check")),
+    ],
+    ids=["pytest", "pytest there", "netlab check", "netlab check there"],
+)
+def test_a_service_starts_in_its_files_directory_wherever_it_is_checked_from(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, started_in: str, command: tuple[str, ...]
+) -> None:
+    pytester.mkdir("sub")
+    write(pytester, BESIDE_THE_FILE, "sub/netlab.yaml")
+    write(pytester, SERVER, "sub/server.py")
+    monkeypatch.chdir(started_in)
+    assert pytester.run(sys.executable, "-m", *command).ret == 0
+
+
 @pytest.mark.usefixtures("netns")
 @only_where_the_number_is_known
 @pytest.mark.parametrize(

@@ -37,12 +37,13 @@ class ComposeLab(Containers):
     Args:
         wanted: a Compose file whose networks and ports can be moved by variables, as the project's own; and
             its servers, each of which is given a directory of its own to serve.
+        directory: of no use here: containers see files of their own.
 
     Raises:
         NetlabError: the experiment describes its lab itself.
     """
 
-    def __init__(self, wanted: Topology | ComposeFile) -> None:
+    def __init__(self, wanted: Topology | ComposeFile, directory: Path = Path()) -> None:
         if not isinstance(wanted, ComposeFile):
             raise NetlabError("this experiment names no Compose file: run it with --backend netns")
         self._file, self._servers = wanted.path, wanted.servers

@@ -35,7 +35,7 @@ class LabInit:
         self._control = control
         self._controller = controller
         self._home = Namespaces()
-        self._directory = _working_directory()
+        self._directory = "/"
         self._hosts: dict[str, Namespaces] = {}
         self._programs: dict[int, int] = {}  # process id -> status pipe
 
@@ -73,6 +73,7 @@ class LabInit:
         if needs_ipv6(up.topology) and not sysctls.has_ipv6():
             return Refusal(Step.IPV6, 0, "this kernel has no IPv6, which the lab's networks use")
         os.environ["TMPDIR"] = up.scratch
+        self._directory = up.directory
         try:
             self._hosts = build(up.topology, up.scratch, self._end_if_abandoned)
         except RefusedError as error:
@@ -132,14 +133,6 @@ class LabInit:
         poll.register(self._control if self._controller is None else self._controller, select.POLLIN)
         if any(event & (select.POLLHUP | select.POLLIN) for _, event in poll.poll(0)):
             _end()
-
-
-def _working_directory() -> str:
-    """Return the controller's, in which the programs on the hosts start, too: they may name files in it."""
-    try:
-        return os.getcwd()  # noqa: PTH109
-    except FileNotFoundError:
-        return "/"
 
 
 def _next_ended() -> os.waitid_result | None:

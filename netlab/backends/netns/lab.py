@@ -34,12 +34,14 @@ class NetnsLab:
 
     Args:
         topology: what to bring up.
+        directory: where its programs start: they may name files in it.
     """
 
-    def __init__(self, topology: Topology | ComposeFile) -> None:
+    def __init__(self, topology: Topology | ComposeFile, directory: Path = Path()) -> None:
         if not isinstance(topology, Topology):
             raise NetlabError("this experiment's lab is a Compose file: run it with --backend compose")
         self._topology = topology
+        self._directory = directory
         self._init: InitProcess | None = None
         self._as_user = True
         self._speaking = threading.Lock()
@@ -140,7 +142,8 @@ class NetnsLab:
         except FileNotFoundError:
             return Refusal(Step.PROGRAM, errno.ENOENT, "no unshare")
         with suppress(LabError):  # it may have ended already: then there is no answer
-            self._init.tell(wire.Up(self._topology, _scratch(_needed_paths())))
+            directory = _absolute(self._directory)
+            self._init.tell(wire.Up(self._topology, _scratch(_needed_paths(directory)), str(directory)))
         answer = self._init.answer()
         if isinstance(answer, wire.Ready):
             return None
@@ -181,12 +184,16 @@ class NetnsLab:
             self._init.tell(message, descriptors)
 
 
-def _needed_paths() -> tuple[Path, ...]:
-    """Return what the programs on the hosts need: Python's directories, netlab's, and the user's."""
-    paths = [sys.prefix, sys.base_prefix, __file__]
+def _absolute(directory: Path) -> Path:
+    """Return a directory's path from the root on; where the user's own is gone, the root."""
     with suppress(FileNotFoundError):
-        paths.append(os.getcwd())  # noqa: PTH109 (it may be gone, which Path does not care about)
-    return tuple(Path(path).resolve() for path in paths)
+        return Path(os.getcwd()) / directory  # noqa: PTH109 (Path does not care about whether it is gone)
+    return Path("/") / directory
+
+
+def _needed_paths(directory: Path) -> tuple[Path, ...]:
+    """Return what the programs on the hosts need: Python's directories, netlab's, and where they start."""
+    return tuple(Path(path).resolve() for path in (sys.prefix, sys.base_prefix, __file__, directory))
 
 
 def _scratch(needed: Iterable[Path]) -> str:

@@ -23,10 +23,17 @@ _MOST_DESCRIPTORS = 4
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """Bring up this lab; `scratch` is a directory that each host may cover with one of its own."""
+    """Bring up this lab.
+
+    Attributes:
+        topology: its hosts and networks.
+        scratch: a directory that each host may cover with one of its own.
+        directory: where programs start.
+    """
 
     topology: Topology
     scratch: str
+    directory: str
 
 
 @dataclass(frozen=True, slots=True)
