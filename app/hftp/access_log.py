@@ -163,8 +163,8 @@ class AccessLog:
 
     def write(self, entry: Entry) -> None:
         """Write a line, or lose it: a full disk, or a reader that has stopped reading, stops no client."""
-        line = self._line(entry).encode("ascii")
         try:
+            line = self._line(entry).encode("ascii")
             if not self._may_block or streams.has_room(self._descriptor):
                 os.write(self._descriptor, line)
                 self._lost = False
@@ -172,6 +172,8 @@ class AccessLog:
             why = "nobody reads it"
         except OSError as error:
             why = error.strerror or ""
+        except MemoryError:
+            why = "out of memory"
         if not self._lost:
             self._lost = True
             self._say(f"lines of the access log are lost: {why}")

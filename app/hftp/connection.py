@@ -357,16 +357,17 @@ class Connection:
         offset, size = maybe_number(offset_token), maybe_number(size_token)
         if not is_name(name) or offset is None or size is None or form not in (None, b"raw"):
             raise RefusedError(Status.INVALID_ARGUMENTS)
+        encode = None if form else base64_encoder()
         file = self._directory.open(name)
         if offset + size > file.size:
             file.close()
             raise RefusedError(Status.OFFSET_EXCEEDS_SIZE)
-        if form:
+        if encode is None:
             self._segment = RawRange(file, offset, size, size)
             if self._can_send_files and size >= LEAST_SENDFILE_BYTES:
                 self.file_range = self._segment
             return _RAW_BEGINNING % size
-        self._segment = Base64Range(file, offset, size, base64_encoder())
+        self._segment = Base64Range(file, offset, size, encode)
         return _OK
 
     def _answer_help(self, _: bytes) -> bytes:

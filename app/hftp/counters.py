@@ -19,7 +19,8 @@ class Counters:
 
     Attributes:
         clients: How many were let in.
-        refused: How many were not, for there were too many from their address.
+        refused: How many were not: there were too many from their address, or no room after all.
+        out_of_memory: How many were disconnected since there was too little memory for what they asked.
         requests: How many were answered for clients that have left.
         bytes: How many those took.
     """
@@ -27,20 +28,23 @@ class Counters:
     def __init__(self) -> None:
         self.clients = 0
         self.refused = 0
+        self.out_of_memory = 0
         self.requests = 0
         self.bytes = 0
         self._overdue = dict.fromkeys(Overdue, 0)
         self._began_at = time.monotonic()
 
-    def add(self, requests: int, count: int) -> None:
+    def add(self, requests: int, count: int, out_of_memory: int) -> None:
         """Count what was done for a client that has left.
 
         Args:
             requests: How many it made.
             count: How many bytes it took.
+            out_of_memory: 1 if it was disconnected since there was too little memory, or 0.
         """
         self.requests += requests
         self.bytes += count
+        self.out_of_memory += out_of_memory
 
     def note_overdue(self, limit: Overdue) -> None:
         """Count a client that passed a limit."""
@@ -63,5 +67,5 @@ class Counters:
         return (
             f"process {os.getpid()}, up {time.monotonic() - self._began_at:.0f} s, "
             f"clients {count} now and {self.clients} in all, requests {requests}, bytes {taken}, "
-            f"refused {self.refused}, overdue: {overdue}"
+            f"refused {self.refused}, out of memory {self.out_of_memory}, overdue: {overdue}"
         )

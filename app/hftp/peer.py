@@ -47,6 +47,7 @@ class Peer:
         wants: What to wait for: READ, WRITE, or GONE when there is nothing more to do but to close.
         fd: The socket's descriptor.
         lingers_until: Until when its further bytes are dropped after the last answer; 0 before that.
+        out_of_memory: Whether there was too little to attend it.
     """
 
     __slots__ = (
@@ -57,6 +58,7 @@ class Peer:
         "fd",
         "lingers_until",
         "origin",
+        "out_of_memory",
         "socket",
         "wants",
     )
@@ -74,6 +76,7 @@ class Peer:
         self.connection = connection
         self.wants = READ
         self.lingers_until = 0.0
+        self.out_of_memory = False
         self._lingering = lingering
         self._mark: tuple[Overdue, int] | None = None  # how far it had come when it was looked at
         self._since = 0.0  # when it had come so far
@@ -87,19 +90,22 @@ class Peer:
 
     def receive(self) -> None:
         """Take what the client sent: one recv()."""
+        connection = self.connection
         try:
             data = self.socket.recv(RECEIVE_BYTES)
+            if self.lingers_until:
+                if not data:
+                    self.wants = GONE
+                return
+            connection.receive_data(data)
         except BlockingIOError:  # nothing came after all
             return
         except OSError:  # it vanished
             self.wants = GONE
             return
-        if self.lingers_until:
-            if not data:
-                self.wants = GONE
+        except MemoryError:
+            self.run_out_of_memory()
             return
-        connection = self.connection
-        connection.receive_data(data)
         if connection.wants_output:
             self.wants = WRITE
         elif connection.closing:
@@ -123,7 +129,15 @@ class Peer:
         except (BrokenAnswerError, OSError):  # the file failed, or the client vanished
             self.reset()
             return
+        except MemoryError:
+            self.run_out_of_memory()
+            return
         self._note_wants()
+
+    def run_out_of_memory(self) -> None:
+        """End the session: others may need less. What it was being sent can't be completed."""
+        self.out_of_memory = True
+        self.reset()
 
     def _note_wants(self) -> None:
         connection = self.connection

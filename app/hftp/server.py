@@ -56,6 +56,9 @@ _NOBODY = frozenset(
 # The system has no room for one more. The client stays in the queue, so its event would come at once again.
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
+_NO_ROOM_FOR = "no room for another client"
+_NO_MEMORY = f"{_NO_ROOM_FOR}: out of memory"
+
 # How long no one is accepted when there was no room, unless a client leaves earlier.
 _NO_ROOM_SECONDS = 0.2
 
@@ -106,7 +109,8 @@ class Server:
         self._admission = Admission(self.limits, strategy.most_clients)
         self._told = set(stop.filenos())
         self._accepting = False
-        self._said_full = False
+        self._said_full_at: int | None = None  # how many had been let in when it was said that no more can be
+        self._said_out_of_memory = False
         self._resume_at = 0.0  # when accepting is tried again; 0: when a client leaves
         self._cutting = False
         self._ends_at = 0.0  # when the grace ends; 0: it was not asked to stop
@@ -196,8 +200,21 @@ class Server:
         peer.close()
         if not self.peers:
             self.directory.kept.drop()
-        self.counters.add(peer.connection.requests, peer.connection.bytes_taken)
+        self.count(peer.connection.requests, peer.connection.bytes_taken, peer.out_of_memory)
         self.depart(peer)
+
+    def count(self, requests: int, count: int, out_of_memory: int) -> None:
+        """Count what was done for a client that has left, and say once if memory was short.
+
+        Args:
+            requests: How many it made.
+            count: How many bytes it took.
+            out_of_memory: 1 if it was disconnected since there was too little memory for what it asked, or 0.
+        """
+        self.counters.add(requests, count, out_of_memory)
+        if out_of_memory and not self._said_out_of_memory:
+            self._said_out_of_memory = True
+            say("out of memory: clients that ask for what there is no room for are disconnected")
 
     def depart(self, peer: Peer) -> None:
         """Have room for another: a client has left, whoever attended it."""
@@ -224,6 +241,7 @@ class Server:
             log=self.log,
         )
         server._lingering = self._lingering  # which the peers of this one know
+        server._said_out_of_memory = True  # this one says it
         return server
 
     # Signals
@@ -288,39 +306,61 @@ class Server:
                 fd, address = listener._accept()  # type: ignore[attr-defined]
             except OSError as error:
                 if error.errno in _NO_ROOM:
-                    self._hold(f"no room for another client: {error.strerror}", _NO_ROOM_SECONDS)
+                    self._hold(f"{_NO_ROOM_FOR}: {error.strerror}", _NO_ROOM_SECONDS)
                     return
                 if error.errno == errno.EAGAIN:
-                    self._said_full = False
+                    if self._said_full_at != self.counters.clients:
+                        self._said_full_at = None
                     return
                 if error.errno not in _NOBODY:
                     raise
                 continue
-            self._admit(socket.SocketType(family, socket.SOCK_STREAM, 0, fd), address)
+            except MemoryError:
+                self._hold(_NO_MEMORY, _NO_ROOM_SECONDS)
+                return
+            if not self._admit(socket.SocketType(family, socket.SOCK_STREAM, 0, fd), address):
+                return
 
     def _hold(self, why: str, seconds: float | None = None) -> None:
         """Let new clients wait in the system's queue until one leaves, or for some seconds; say so once."""
         self._set_accepting(False, 0.0 if seconds is None else time.monotonic() + seconds)
-        if not self._said_full and self._strategy.most_clients > 1:
-            self._said_full = True
+        if self._said_full_at is None and self._strategy.most_clients > 1:
+            self._said_full_at = self.counters.clients
             say(f"{why}: those that come now wait until others leave")
 
-    def _admit(self, sock: socket.SocketType, address: Any) -> None:
+    def _admit(self, sock: socket.SocketType, address: Any) -> bool:
+        """Let a client in, unless there are too many like it. Returns whether there is room for others."""
         whom = origin(address[0])
         if not self._admission.enter(whom):
             self.counters.refused += 1
             sock.close()
-            return
-        sock.setblocking(False)
-        connection = Connection(
-            self.directory,
-            longest_line=self.limits.line_bytes,
-            can_send_files=CAN_SEND_FILES,
-            recorder=None if self.log is None else self.log.recorder(address),
-        )
+            return True
+        try:
+            sock.setblocking(False)
+            connection = Connection(
+                self.directory,
+                longest_line=self.limits.line_bytes,
+                can_send_files=CAN_SEND_FILES,
+                recorder=None if self.log is None else self.log.recorder(address),
+            )
+            peer = self.peers[sock.fileno()] = Peer(sock, whom, connection, self._lingering)
+            self._strategy.welcome(peer)
+        except (MemoryError, OSError) as error:
+            why = f"{_NO_ROOM_FOR}: {error.strerror}" if isinstance(error, OSError) else _NO_MEMORY
+            self._refuse(sock, whom, why)
+            return False
         self.counters.clients += 1
-        peer = self.peers[sock.fileno()] = Peer(sock, whom, connection, self._lingering)
-        self._strategy.welcome(peer)
+        return True
+
+    def _refuse(self, sock: socket.SocketType, whom: bytes | str, why: str) -> None:
+        """Undo what was done to let a client in, and hold the others."""
+        peer = self.peers.pop(sock.fileno(), None)
+        if peer is not None:
+            peer.connection.close()
+        sock.close()
+        self._admission.leave(whom)
+        self.counters.refused += 1
+        self._hold(why, _NO_ROOM_SECONDS)
 
     # Those who take too long
 

@@ -7,10 +7,12 @@ import itertools
 import os
 import pwd
 import resource
+import signal
 import socket
 import subprocess
 import time
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +20,7 @@ import pytest
 from hftp.connection import Connection
 from hftp.files import DataDirectory, File
 from hftp.peer import Peer
-from tests.hftp.conftest import HUGE_BYTES, STRATEGIES
+from tests.hftp.conftest import HUGE_BYTES, STRATEGIES, make_data
 from tests.hftp.serving import (
     RunningServer,
     open_descriptors,
@@ -30,7 +32,6 @@ from tests.requirements import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SIZE_OF_F = b"0 OK\r\n41\r\n"
 CONCURRENT = [name for name in STRATEGIES if name != "sequential"]
@@ -89,6 +90,54 @@ def test_a_client_that_takes_the_last_descriptor_is_told_that_its_file_can_not_b
     assert own_server.ask(b"get_slice f 0 1\r\n") == b"0 OK\r\nIQ==\r\n"
 
 
+def mapped_bytes(pid: int) -> int:
+    """Tell how much address space a process has."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmSize:"))
+
+
+@pytest.fixture(scope="module")
+def long_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory whose listing takes some MiB."""
+    data = make_data(tmp_path_factory.mktemp("long") / "data")
+    for number in range(20_000):
+        (data / f"{number:0100d}").touch()
+    return data
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_who_asks_for_what_there_is_no_memory_for_is_disconnected_and_nobody_else(
+    long_directory: Path, strategy: str
+) -> None:
+    # Threads get memory of their own, in which there would be room, unless told otherwise: mallopt(3).
+    under = ["env", "MALLOC_ARENA_MAX=1"]
+    with (
+        running_server(long_directory, "--strategy", strategy, under=under) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        server.says = (
+            "hftp: out of memory: clients that ask for what there is no room for are disconnected\n"
+            "hftp: process .* out of memory 2, .*\n"
+        )
+        clients = [stack.enter_context(server.connect()) for _ in range(3)]
+        for sock in clients if strategy != "sequential" else ():  # each has its thread or process
+            sock.sendall(b"get_metadata f\r\n")
+            assert receive_exactly(sock, len(SIZE_OF_F)) == SIZE_OF_F
+        with contextlib.ExitStack() as limits:
+            for pid in (server.pid, *server.children()):
+                limits.enter_context(limited(pid, resource.RLIMIT_AS, mapped_bytes(pid)))
+            for sock, request in zip(
+                clients, (b"get_slice huge 0 9999999", b"get_file_listing"), strict=False
+            ):
+                sock.sendall(request + b"\r\n")
+                with pytest.raises(ConnectionResetError):
+                    receive_all(sock)
+            clients[-1].sendall(b"get_slice mib 0 100000 raw\r\nget_metadata f\r\nquit\r\n")
+            assert receive_all(clients[-1]).endswith(SIZE_OF_F + b"0 OK\r\n")
+        assert len(server.ask(b"get_slice mib 0 1048576\r\nget_file_listing\r\n")) > 3_000_000
+        server.process.send_signal(signal.SIGUSR1)
+
+
 def test_a_server_takes_as_many_clients_as_it_can_serve_and_the_others_later(data: Path) -> None:
     limited = ["sh", "-c", 'ulimit -n 64 && exec "$0" "$@"']
     with running_server(data, "--max-per-address", "100", under=limited) as server:
@@ -140,16 +189,27 @@ def no_more_processes(pid: int) -> Iterator[None]:
 def test_who_can_have_no_thread_or_process_is_disconnected_and_those_after_are_served(
     nobodys_server: RunningServer,
 ) -> None:
+    """It is said once, until there is room again, and counted."""
+    nobodys_server.says = (
+        r"(hftp: no room for another client: [^:]*: those that come now wait until others leave\n){2}"
+        "hftp: process .* refused 6, .*\n"
+    )
     with nobodys_server.connect() as first:
         first.sendall(b"get_metadata f\r\n")
         assert receive_exactly(first, len(SIZE_OF_F)) == SIZE_OF_F
-        with no_more_processes(nobodys_server.pid):
-            for _ in range(3):
-                with nobodys_server.connect() as sock, contextlib.suppress(ConnectionResetError):
-                    assert receive_all(sock) == b""
-            first.sendall(b"get_metadata f\r\n")
-            assert receive_exactly(first, len(SIZE_OF_F)) == SIZE_OF_F
-        assert nobodys_server.ask(b"get_metadata f\r\n") == SIZE_OF_F
+        for _ in range(2):
+            refuses_three_clients(nobodys_server, first)
+    nobodys_server.process.send_signal(signal.SIGUSR1)
+
+
+def refuses_three_clients(nobodys_server: RunningServer, first: socket.socket) -> None:
+    with no_more_processes(nobodys_server.pid):
+        for _ in range(3):
+            with nobodys_server.connect() as sock, contextlib.suppress(ConnectionResetError):
+                assert receive_all(sock) == b""
+        first.sendall(b"get_metadata f\r\n")
+        assert receive_exactly(first, len(SIZE_OF_F)) == SIZE_OF_F
+    assert nobodys_server.ask(b"get_metadata f\r\n") == SIZE_OF_F
 
 
 @pytest.mark.parametrize("nobodys_server", STRATEGIES, indirect=True)

@@ -61,11 +61,14 @@ class Asyncio(Strategy):
         self._tasks[peer.fd] = self._loop.create_task(self._attend(peer))
 
     async def _attend(self, peer: Peer) -> None:
-        while peer.wants:
-            await self._ready(peer)
-            peer.turn()
-            if peer.lingers_until:
-                self._changed.set()
+        try:
+            while peer.wants:
+                await self._ready(peer)
+                peer.turn()
+                if peer.lingers_until:
+                    self._changed.set()
+        except (MemoryError, OSError):  # the system's list, or a future, has no room
+            peer.run_out_of_memory()
         self.server.leave(peer)
         self._changed.set()
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from hftp.peer import Peer
     from hftp.server import Server
 
-# What a child tells when its client has left: requests, bytes.
-_REPORT = struct.Struct("QQ")
+# What a child tells when its client has left: requests, bytes, and whether it ran out of memory.
+_REPORT = struct.Struct("QQQ")
 
 
 class Processes(Poll):
@@ -45,11 +45,7 @@ class Processes(Poll):
 
     def welcome(self, peer: Peer) -> None:
         """Fork. The parent closes its copy of the socket: the child's is the connection."""
-        try:
-            pid = self.server.stop.fork(self._lifeline)
-        except OSError:  # the system has no more processes
-            self.server.leave(peer)
-            return
+        pid = self.server.stop.fork(self._lifeline)
         if pid == 0:
             self._attend_alone(peer)
         self._peers[pid] = peer
@@ -63,7 +59,8 @@ class Processes(Poll):
             server = self.server.for_one_client(Sequential())
             server.adopt(peer)
             server.run()
-            os.write(self._report, _REPORT.pack(server.counters.requests, server.counters.bytes))
+            counters = server.counters
+            os.write(self._report, _REPORT.pack(counters.requests, counters.bytes, counters.out_of_memory))
             code = 0
         finally:
             os._exit(code)
@@ -77,8 +74,8 @@ class Processes(Poll):
                     break
                 self.server.depart(self._peers.pop(pid))
         with suppress(BlockingIOError):
-            for requests, count in _REPORT.iter_unpack(os.read(self._reports, 1024 * _REPORT.size)):
-                self.server.counters.add(requests, count)
+            for report in _REPORT.iter_unpack(os.read(self._reports, 1024 * _REPORT.size)):
+                self.server.count(*report)
 
     def tell(self, number: int) -> None:
         """Send each child the signal."""

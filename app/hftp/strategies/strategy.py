@@ -43,7 +43,12 @@ class Strategy(abc.ABC):
 
     @abc.abstractmethod
     def welcome(self, peer: Peer) -> None:
-        """Attend this client, too, from now on."""
+        """Attend this client, too, from now on.
+
+        Raises:
+            OSError: The system has no room for another. The server closes it.
+            MemoryError: The same.
+        """
 
     def farewell(self, peer: Peer) -> None:
         """Attend it no more: its socket is about to be closed."""

@@ -7,9 +7,10 @@ they share nothing that changes: a thread touches only its own peer, and the ser
 
 from __future__ import annotations
 
+import _thread
+import errno
 import select
 import socket
-import threading
 from collections import deque
 from contextlib import suppress
 
@@ -32,27 +33,44 @@ class Threads(Poll):
         super().__init__()
         share_one_heap()
         self._done: deque[Peer] = deque()
+        self._woken = False  # whether the server's thread was, and has not looked yet
 
     def welcome(self, peer: Peer) -> None:
         """Start a thread for a client."""
         try:
-            threading.Thread(target=self._attend_alone, args=(peer,), daemon=True).start()
-        except RuntimeError:  # the system has no more threads
-            self.server.leave(peer)
+            # Not by threading: that waits for the thread to run, for ever if it has no memory to begin with.
+            _thread.start_new_thread(self._attend_alone, (peer,))
+        except RuntimeError as error:
+            raise OSError(errno.EAGAIN, "no more threads can be started") from error
 
     def _attend_alone(self, peer: Peer) -> None:
+        try:
+            self._attend(peer)
+        except MemoryError:
+            peer.run_out_of_memory()
+        finally:
+            self._done.append(peer)
+            self._wake()
+
+    def _attend(self, peer: Peer) -> None:
         waiter = select.poll()
         while peer.wants:
             waiter.register(peer.fd, peer.wants)
             waiter.poll()
+            lingered = peer.lingers_until
             peer.turn()
-            if peer.lingers_until:  # the server's thread ends that
-                self.server.stop.ask(WAKE)
-        self._done.append(peer)
-        self.server.stop.ask(WAKE)
+            if peer.lingers_until and not lingered:  # the server's thread ends that
+                self._wake()
+
+    def _wake(self) -> None:
+        """Have the server's thread look at what has changed, which it does after it has cleared the mark."""
+        if not self._woken:
+            self._woken = True
+            self.server.stop.ask(WAKE)
 
     def reap(self) -> None:
         """Close the peers whose threads have ended."""
+        self._woken = False
         while self._done:
             self.server.leave(self._done.popleft())
 
