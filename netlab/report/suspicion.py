@@ -33,7 +33,7 @@ def suspicion(cell: Cell) -> str:
     if predicted in _REACHED and observed is Verdict.UNREACHABLE:
         return f"somebody between {here} and {there} rejects it, and says so: see the evidence"
     if predicted is Verdict.OPEN and observed is Verdict.REFUSED:
-        return f"a filter that answers with a reset, or the service on {there} has just ended"
+        return f"a filter that answers with {_refusal(cell)}, or the service on {there} has just ended"
     if predicted not in _REACHED and observed in _REACHED:
         return f"a way from {here} to {there} that routes and addresses don't show: translation or a proxy"
     return ""
@@ -84,8 +84,7 @@ def _unforeseen(cell: Cell, verdict: Verdict, detail: str) -> str:
             whose = f"that of whoever sent the ICMP message above, or of {here} if there is none"
             return f"let it through in the packet filter that rejects it: {whose}"
         case Verdict.REFUSED:
-            error = "an ICMP error" if cell.protocol is Protocol.UDP else "a reset"
-            which = f"the packet filter that answers with {error}, on {there} or before it"
+            which = f"the packet filter that answers with {_refusal(cell)}, on {there} or before it"
             return f"start the service on {there} again if it has ended; else let it through in {which}"
         case Verdict.UNRESOLVED:
             return f"make {cell.target.address} known to {here} (DNS, /etc/hosts), or dial an address"
@@ -97,6 +96,10 @@ def _unforeseen(cell: Cell, verdict: Verdict, detail: str) -> str:
         case Verdict.NOT_BOUND:
             return _how_to_listen(there, detail, "u" if cell.protocol is Protocol.UDP else "t")
     return ""
+
+
+def _refusal(cell: Cell) -> str:
+    return "an ICMP error" if cell.protocol is Protocol.UDP else "a reset"
 
 
 def _how_to_be_served(here: str, there: str, detail: str) -> str:

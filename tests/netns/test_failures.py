@@ -98,7 +98,7 @@ def certify(folder: Path, name: str, *names: str, until_days: float = 30) -> Non
 
 def steady(message: str) -> str:
     """Leave out what differs from run to run and from machine to machine: ports, times, dates, paths."""
-    message = re.sub(r"\.101:\d+ ->|[0-9.]+ m?s\b|\d{4}-\d\d-\d\d", "", message)
+    message = re.sub(r"\.101:\d+ ->|(?<=from )[0-9.]+:\d{5};|[0-9.]+ m?s\b|\d{4}-\d\d-\d\d", "", message)
     return re.sub(r"/\S+/python\S*:", "python:", message)
 
 
@@ -142,8 +142,17 @@ def be_what_is_checked(file: File, bind: str, match: re.Match[str]) -> None:
 
 
 def let_through(file: File, bind: str, match: re.Match[str]) -> None:
-    rule = f"nft insert rule inet filter input ip daddr {match[1]} tcp dport {match[2]} accept\n"
+    protocol = file["service"].get("protocol", "tcp")
+    rule = f"nft insert rule inet filter input ip daddr {match[1]} {protocol} dport {match[2]} accept\n"
     file["service"]["files"]["filtered"] = file["service"]["files"]["filtered"].replace("exec", rule + "exec")
+
+
+def answer_or_let_through(file: File, bind: str, match: re.Match[str]) -> None:
+    """See whether it is the service itself that passes over the question; if not, look for the filter."""
+    if "wants-more" in file["binds"][bind]["command"]:
+        be_what_is_checked(file, bind, match)
+    else:
+        let_through(file, bind, match)
 
 
 def give_route(file: File, bind: str, match: re.Match[str]) -> None:
@@ -185,6 +194,9 @@ REMEDIES: Mapping[str, Callable[[File, str, re.Match[str]], None]] = {
     r"Address already in use[^$]*, or take another port$": take_another_port,
     r"No module named http\.serve$": be_what_is_checked,
     r"connect ([0-9.]+):(\d+): [^$]* let it through in the packet filter": let_through,
+    r"ask ([0-9.]+):(\d+): [^$]* let it through in the packet filter": let_through,
+    r"ask ([0-9.]+):(\d+): no answer[^$]* answers such a question; if it does, let": answer_or_let_through,
+    r"answer by the socket that it is asked by$": be_what_is_checked,
     r"give (\S+) a (?:way back|route) to (\S+)": give_route,
     r"dials (\S+) [^$]*dial an address of server-any \(([0-9.]+)": dial,
     r"the connection was (?:reset|closed)[^$]*if it is a proxy, the server behind it$": start_what_is_behind,
