@@ -74,7 +74,7 @@ class Connection:
         wants_output: Whether there is something to send, or about to be.
         closing: Whether no further request is answered: the connection is to be closed when all is sent.
         file_range: What comes after ``data_to_send()``, where it is a long range of a file as it is. Whoever
-            can send it without reading it does so, and tells ``file_sent()``.
+            can send it without reading it does so, and tells ``file_sent()``; who can't sets it to None.
     """
 
     __slots__ = (

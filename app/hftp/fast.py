@@ -31,6 +31,7 @@ shared cores, Python 3.11; `make bench` measures the whole.
 from __future__ import annotations
 
 import binascii
+import errno
 import os
 from contextlib import suppress
 
@@ -71,6 +72,9 @@ _KEPT_BYTES = 1024 * 1024
 
 _M_ARENA_MAX = -8  # <malloc.h>
 
+# What sendfile() says of a file whose file system can't: hugetlbfs, some of FUSE.
+_CAN_NOT_SEND = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+
 _encode: Callable[[bytes], bytes] | None = None
 
 
@@ -109,6 +113,10 @@ def _b64encode(contents: bytes) -> bytes:
     return binascii.b2a_base64(contents, newline=False)
 
 
+class UnsendableFileError(Exception):
+    """The system can't send this file without its being read."""
+
+
 def send_file(fd: int, file_range: RawRange) -> int:
     """Have the system send what comes next of a range of a file.
 
@@ -121,11 +129,17 @@ def send_file(fd: int, file_range: RawRange) -> int:
 
     Raises:
         BrokenAnswerError: The file has become shorter.
+        UnsendableFileError: It has to be read.
         OSError: The client has vanished, or has no room (BlockingIOError).
     """
     left = file_range.length - file_range.position
     offset = file_range.offset + file_range.position
-    count = os.sendfile(fd, file_range.file.descriptor, offset, min(left, MOST_SENDFILE_BYTES))
+    try:
+        count = os.sendfile(fd, file_range.file.descriptor, offset, min(left, MOST_SENDFILE_BYTES))
+    except OSError as error:
+        if error.errno in _CAN_NOT_SEND:
+            raise UnsendableFileError from error
+        raise
     if not count:
         raise BrokenAnswerError(f"the file ends at {offset}, not at {file_range.file.size}")
     return count

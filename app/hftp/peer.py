@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from hftp.constants import LINGER_SECONDS, RECEIVE_BYTES, Status
 from hftp.errors import BrokenAnswerError
-from hftp.fast import send_file
+from hftp.fast import UnsendableFileError, send_file
 from hftp.limits import Overdue
 
 TYPE_CHECKING = False
@@ -126,6 +126,8 @@ class Peer:
                 connection.file_sent(send_file(self.fd, connection.file_range))
         except BlockingIOError:  # no room after all
             pass
+        except UnsendableFileError:
+            connection.file_range = None  # so it is read
         except (BrokenAnswerError, OSError):  # the file failed, or the client vanished
             self.reset()
             return

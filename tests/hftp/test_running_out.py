@@ -109,10 +109,8 @@ def long_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_who_asks_for_what_there_is_no_memory_for_is_disconnected_and_nobody_else(
     long_directory: Path, strategy: str
 ) -> None:
-    # Threads get memory of their own, in which there would be room, unless told otherwise: mallopt(3).
-    under = ["env", "MALLOC_ARENA_MAX=1"]
     with (
-        running_server(long_directory, "--strategy", strategy, under=under) as server,
+        running_server(long_directory, "--strategy", strategy) as server,
         contextlib.ExitStack() as stack,
     ):
         server.says = (
@@ -243,6 +241,22 @@ def test_a_directory_on_a_full_disk_is_served(tmp_path: Path) -> None:
             b"0 OK\r\nf\r\nfiller\r\nlog\r\n\r\n0 OK\r\n8\r\n0 OK\r\nY29udGVudHM=\r\n"
             b"0 OK\r\nContent-Length: 1\r\n\r\n\0"
         )
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_file_that_the_system_can_not_send_is_read(tmp_path: Path, strategy: str) -> None:
+    """As on hugetlbfs, which knows no sendfile(); a hole in a file takes no huge page."""
+    unshare = ["unshare", "--mount"]
+    mounting = 'mount -t hugetlbfs none "$DISK" && truncate -s 32M "$DISK/large" && exec "$0" "$@"'
+    under = ["env", f"DISK={tmp_path}", *unshare, "sh", "-c", mounting]
+    if subprocess.run([*under, "true"], capture_output=True).returncode:
+        unavailable("root", "hugetlbfs can't be mounted")
+    with running_server(tmp_path, "--strategy", strategy, under=under) as server:
+        size = 32 << 20
+        head = b"0 OK\r\nContent-Length: %d\r\n\r\n"
+        stream = b"get_slice large 0 %d raw\r\nget_slice large 7 100000 raw\r\nget_metadata large\r\n" % size
+        answers = (head % size, bytes(size), head % 100_000, bytes(100_000), b"0 OK\r\n%d\r\n" % size)
+        assert server.ask(stream) == b"".join(answers)
 
 
 # The data directory changes while it is served.
