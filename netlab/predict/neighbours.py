@@ -8,7 +8,7 @@ Source: RFC 826, RFC 4861; Linux `net/ipv4/arp.c` (arp_solicit, arp_process).
 from __future__ import annotations
 
 from netlab.facts import RouteEntry
-from netlab.model import IPAddress, Prediction
+from netlab.model import IPAddress, Prediction, Protocol
 from netlab.predict.icmp import NO_NEIGHBOUR, IcmpError
 from netlab.predict.packet import Packet
 from netlab.predict.routing import interface_of, is_local
@@ -41,9 +41,10 @@ def nobody_answers(packet: Packet, host: str, arrival: str, way: RouteEntry) -> 
     remedy = f"check that {hop} is up and on the network behind {way.device} of {host}"
     if host != packet.origin:
         return IcmpError(NO_NEIGHBOUR[packet.version], host, arrival, remedy)
-    if packet.version == 6 and packet.device is not None:
-        # The host tells its own sockets by ICMP, which crosses the loopback device: one that is bound to
-        # another, as a link-local destination has it, is not found (`net/ipv6/tcp_ipv6.c`, tcp_v6_err).
+    if packet.version == 6 and packet.device is not None and packet.protocol is Protocol.TCP:
+        # The host tells its own sockets by ICMP, which crosses the loopback device. TCP looks for one by that
+        # device, and does not find one bound to another, as a link-local destination has it; UDP looks by the
+        # interface that has the address (`net/ipv6/tcp_ipv6.c`, tcp_v6_err; `udp.c`, __udp6_lib_err).
         return packet.lost(remedy)
     return packet.unreachable("EHOSTUNREACH", remedy)
 

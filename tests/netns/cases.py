@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from netlab.agents import Agents
-from netlab.model import BY_TCP, Host, Network, Topology
+from netlab.model import Host, Network, Protocol, Topology, Transport
 from netlab.predict import View
 from tests.namespaces import bring_up
 from tests.netns.measuring import Measured, link, measure, predicted, read, refused, socket_of, start
@@ -15,9 +15,7 @@ from tests.netns.measuring import Measured, link, measure, predicted, read, refu
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from netlab.model import Transport
-
-OPEN, REFUSED, TIMEOUT = "open", "refused", "timeout"
+OPEN, REFUSED, TIMEOUT, SILENCE = "open", "refused", "timeout", "no-answer"
 NO_NETWORK, NO_HOST = "unreachable (ENETUNREACH)", "unreachable (EHOSTUNREACH)"
 INVALID, FORBIDDEN = "unreachable (EINVAL)", "unreachable (EACCES)"
 TIMEOUT_S = 5.0  # as netlab.run has it: a neighbour that does not answer costs three, a second route two
@@ -53,8 +51,16 @@ def rp_filter(device: str, value: int) -> dict[str, str]:
 
 
 Hosts = dict[str, On]
-Dials = dict[tuple[str, str], str]
+# A host, and what it dials: what comes of it, by TCP and by UDP; if one is named, a timeout is UDP's silence.
+Dials = dict[tuple[str, str], str | tuple[str, str]]
 Cases = dict[str, tuple[Hosts, Dials]]
+# By the case's name, the way in which its service is talked to, the host that dials and the target.
+Found = dict[tuple[str, Transport, str, str], Measured]
+
+
+def elsewhere(address: str) -> str:
+    """Return what comes of a datagram that another address answers."""
+    return f"wrong-source ({address})"
 
 
 def name_of(number: int, host: str) -> str:
@@ -77,16 +83,13 @@ def _plan(on: On, transports: Sequence[Transport]) -> dict[str, Any]:
     return {**on.plan, "sysctls": on.sysctls, "sockets": sockets}
 
 
-def measured(
-    cases: Cases, ways: Mapping[str, Transport] | None = None
-) -> dict[tuple[str, str, str], Measured]:
-    """Return what came of each dial, by the case's name, the host and the target.
+def measured(cases: Cases, ways: Mapping[str, tuple[Transport, ...]]) -> Found:
+    """Return what came of each dial.
 
     Args:
         cases: what to set up and to dial.
-        ways: how each case's services are talked to, by its name; by TCP, if nothing is said.
+        ways: how each case's services are talked to, by its name.
     """
-    by_name = ways or dict.fromkeys(cases, BY_TCP)
     everyone = [
         _host(number, name, on)
         for number, (hosts, _) in enumerate(cases.values())
@@ -94,22 +97,23 @@ def measured(
     ]
     networks = dict.fromkeys(link.network for host in everyone for link in host.links)
     topology = Topology(tuple(Network(name) for name in networks), tuple(everyone))
-    found: dict[tuple[str, str, str], Measured] = {}
+    found: Found = {}
     with bring_up(topology) as lab, Agents(lab) as agents, ExitStack() as running:
         channels = {
-            name_of(number, name): start(lab, name_of(number, name), _plan(on, [by_name[case]]), running)
+            name_of(number, name): start(lab, name_of(number, name), _plan(on, ways[case]), running)
             for number, (case, (hosts, _)) in enumerate(cases.items())
             for name, on in hosts.items()
         }
         for host, channel in channels.items():
             assert not refused(channel), host
         view = View(read(agents, lab.hosts), topology)
-        for way in dict.fromkeys(by_name.values()):
+        # One after the other: in the five seconds between, ICMP errors are granted anew.
+        for way in dict.fromkeys(way for each in ways.values() for way in each):
             dials = {
-                (name_of(number, host), target): (case, host, target)
+                (name_of(number, host), target): (case, way, host, target)
                 for number, (case, (_, said)) in enumerate(cases.items())
                 for host, target in said
-                if by_name[case] == way
+                if way in ways[case]
             }
             predictions = {dial: predicted(view, *dial, way) for dial in dials}
             results = measure(agents, predictions, TIMEOUT_S, way)
@@ -117,8 +121,13 @@ def measured(
     return found
 
 
-def check(name: str, cases: Cases, found: Mapping[tuple[str, str, str], Measured]) -> None:
+def check(name: str, way: Transport, cases: Cases, found: Found) -> None:
     """Hold a case's dials against what is written down."""
-    for (host, target), expected in cases[name][1].items():
-        one = found[name, host, target]
+    for (host, target), said in cases[name][1].items():
+        expected, one = _expected(said, way), found[name, way, host, target]
         assert (one.predicted, one.observed) == (expected, expected), f"{host} dials {target}: {one}"
+
+
+def _expected(said: str | tuple[str, str], way: Transport) -> str:
+    by_tcp, by_udp = said if isinstance(said, tuple) else (said, SILENCE if said == TIMEOUT else said)
+    return by_tcp if way.protocol is Protocol.TCP else by_udp

@@ -1,12 +1,14 @@
 """What the kernel does that a predictor gets wrong at first: each case a small lab of its own, all in one.
 
-Every expectation is written down here, and holds for the prediction and for the real kernel alike.
+Every expectation is written down here, and holds for the prediction and for the real kernel alike; by TCP and
+by UDP, for which a second one is named where it is another.
 """
 
 from __future__ import annotations
 
 import pytest
 
+from netlab.model import BY_TCP, Transport
 from tests.netns.cases import (
     ANY4,
     ANY6,
@@ -16,16 +18,19 @@ from tests.netns.cases import (
     NO_NETWORK,
     OPEN,
     REFUSED,
+    SILENCE,
     TIMEOUT,
     Cases,
+    Found,
     On,
     at,
     check,
+    elsewhere,
     measured,
     routes,
     rp_filter,
 )
-from tests.netns.measuring import Measured
+from tests.netns.measuring import BY_UDP
 
 CASES: Cases = {
     "a circle of two routers uses the hops up, and the sender is told": (
@@ -70,7 +75,7 @@ CASES: Cases = {
         },
         {
             ("a", "198.18.2.3"): TIMEOUT,
-            ("a", "198.18.3.4"): OPEN,
+            ("a", "198.18.3.4"): (OPEN, elsewhere("198.18.1.4")),
             ("a", "198.18.3.5"): TIMEOUT,
             ("a", "198.18.1.3"): OPEN,
         },
@@ -103,7 +108,7 @@ CASES: Cases = {
             "strong": On(at(4, 1, 2), sysctls={"net/ipv4/conf/all/arp_ignore": "1"}),
         },
         {
-            ("a", "198.18.2.3"): OPEN,
+            ("a", "198.18.2.3"): (OPEN, elsewhere("198.18.1.3")),
             ("a", "198.18.2.4"): NO_HOST,
             ("a", "2001:db8:2::3"): NO_HOST,
             ("a", "198.18.1.4"): OPEN,
@@ -130,9 +135,9 @@ CASES: Cases = {
             ),
         },
         {
-            ("a", "198.19.0.3"): OPEN,
+            ("a", "198.19.0.3"): (OPEN, elsewhere("198.18.1.3")),
             ("a", "2001:db8:ff::3"): NO_HOST,
-            ("a", "2001:db8:ff::4"): OPEN,
+            ("a", "2001:db8:ff::4"): (OPEN, elsewhere("2001:db8:1::3")),
         },
     ),
     "a host that is no router says nothing in IPv4; in IPv6 it says that it has no route (ip6_pkt_drop)": (
@@ -144,7 +149,7 @@ CASES: Cases = {
             ("a", "198.18.9.9"): TIMEOUT,
             ("a", "2001:db8:9::9"): NO_NETWORK,
             ("a", "2001:db8:2::9"): TIMEOUT,
-            ("a", "2001:db8:2::2"): OPEN,
+            ("a", "2001:db8:2::2"): (OPEN, elsewhere("2001:db8:1::2")),
         },
     ),
     "a socket bound to an interface answers by it alone, whatever the routes (inet_csk_route_req)": (
@@ -156,12 +161,19 @@ CASES: Cases = {
             # The answer to `a` has a route by eth1 on one host, and none on the other.
             "one": On(at(3, 2), device="eth0", plan=routes((ANY4, "198.18.2.2"), (ANY6, "2001:db8:2::2"))),
             "two": On(at(4, 3, 2), device="eth1", plan=routes((ANY4, "198.18.3.9"), (ANY6, "2001:db8:3::9"))),
+            "other": On(
+                at(5, 2, 3), device="eth1", plan=routes((ANY4, "198.18.2.2"), (ANY6, "2001:db8:2::2"))
+            ),
         },
         {
             ("a", "198.18.2.3"): OPEN,
             ("a", "2001:db8:2::3"): OPEN,
             ("a", "198.18.2.4"): TIMEOUT,
             ("a", "2001:db8:2::4"): TIMEOUT,
+            ("a", "198.18.2.5"): REFUSED,
+            ("a", "2001:db8:2::5"): REFUSED,
+            ("other", "198.18.3.5"): OPEN,
+            ("other", "198.18.2.5"): REFUSED,
         },
     ),
     "without a route by its interface, such a socket takes an IPv4 address for a neighbour's": (
@@ -173,7 +185,7 @@ CASES: Cases = {
         },
         {("a", "198.18.2.3"): OPEN},
     ),
-    "an IPv4 connection obeys a rule for its source at once, an IPv6 one after two seconds of silence": (
+    "IPv4 obeys a rule for its source at once; in IPv6 a connection does after two seconds, a datagram not": (
         {
             "a": On(
                 at(1, 1),
@@ -194,7 +206,7 @@ CASES: Cases = {
             "r": On(at(3, 1, 2), router=True),
             "s": On(at(4, 2), plan=routes((ANY4, "198.18.2.3"), (ANY6, "2001:db8:2::3"))),
         },
-        {("a", "198.18.2.4"): OPEN, ("a", "2001:db8:2::4"): OPEN},
+        {("a", "198.18.2.4"): OPEN, ("a", "2001:db8:2::4"): (OPEN, SILENCE)},
     ),
     "where only a rule for the source knows the way, IPv6 finds it and IPv4 does not": (
         {
@@ -213,7 +225,7 @@ CASES: Cases = {
             ),
             "s": On(at(2, 1, 2)),
         },
-        {("a", "198.18.2.2"): NO_NETWORK, ("a", "2001:db8:2::2"): OPEN},
+        {("a", "198.18.2.2"): NO_NETWORK, ("a", "2001:db8:2::2"): (OPEN, elsewhere("2001:db8:1::2"))},
     ),
     "an ICMPv6 error has a source before it has a route, so that rules for it count (icmp6_send)": (
         {
@@ -367,17 +379,29 @@ CASES: Cases = {
         },
         {("a", "198.18.3.3"): TIMEOUT},
     ),
-    "a router's networks have an anycast address, which takes no connection": (
-        {"a": On(at(1, 1)), "r": On(at(2, 1), router=True)},
-        {("a", "2001:db8:1::"): TIMEOUT, ("r", "2001:db8:1::"): TIMEOUT, ("a", "2001:db8:1::2"): OPEN},
+    "a router's networks have an anycast address: it takes no connection, and another answers datagrams": (
+        {
+            "a": On(at(1, 1)),
+            "r": On(at(2, 1), router=True),
+            "b": On(at(3, 2)),
+            "q": On(at(4, 2), router=True, silent=True),
+        },
+        {
+            ("a", "2001:db8:1::"): (TIMEOUT, elsewhere("2001:db8:1::2")),
+            ("r", "2001:db8:1::"): (TIMEOUT, elsewhere("2001:db8:1::2")),
+            ("b", "2001:db8:2::"): (TIMEOUT, REFUSED),
+            ("a", "2001:db8:1::2"): OPEN,
+        },
     ),
-    "TCP is between two": (
+    "TCP is between two; a broadcast has to be asked for, multicast is sent to whoever is in the group": (
         {"a": On(at(1, 1), plan=routes((ANY4, "198.18.1.2"), (ANY6, "2001:db8:1::2"))), "b": On(at(2, 1))},
         {
-            ("a", "198.18.1.255"): NO_NETWORK,
-            ("a", "224.0.0.9"): NO_NETWORK,
-            ("a", "ff02::9"): NO_NETWORK,
-            ("a", "255.255.255.255"): NO_NETWORK,
+            ("a", "198.18.1.255"): (NO_NETWORK, FORBIDDEN),
+            ("a", "224.0.0.9"): (NO_NETWORK, SILENCE),
+            ("a", "ff05::9"): (NO_NETWORK, SILENCE),
+            ("a", "ff02::9"): (NO_NETWORK, INVALID),
+            ("a", "ff02::9%eth0"): (NO_NETWORK, SILENCE),
+            ("a", "255.255.255.255"): (NO_NETWORK, FORBIDDEN),
         },
     ),
     "a route that refuses comes before multicast in IPv4": (
@@ -387,13 +411,13 @@ CASES: Cases = {
                 plan=routes({"to": ANY4, "kind": "blackhole"}, {"to": "ff00::/8", "kind": "blackhole"}),
             )
         },
-        {("a", "224.0.0.9"): INVALID, ("a", "ff02::9"): NO_NETWORK},
+        {("a", "224.0.0.9"): INVALID, ("a", "ff02::9"): (NO_NETWORK, INVALID)},
     ),
-    "a link-local address needs its interface, and to such a socket nobody says that nobody is there": (
+    "a link-local address needs its interface, and to TCP on it nobody says that nobody is there": (
         {"a": On({"n1": ("fe80::1/64",)}), "b": On({"n1": ("fe80::2/64",)}, device="eth0")},
         {
             ("a", "fe80::2%eth0"): OPEN,
-            ("a", "fe80::9%eth0"): TIMEOUT,
+            ("a", "fe80::9%eth0"): (TIMEOUT, NO_HOST),
             ("a", "fe80::1%eth0"): OPEN,
             ("a", "fe80::2"): INVALID,
         },
@@ -404,7 +428,7 @@ CASES: Cases = {
             "r": On({"n1": ("2001:db8:1::2/64", "fe80::2/64"), "n2": ("2001:db8:2::2/64",)}, router=True),
             "s": On(at(3, 2), plan=routes((ANY6, "2001:db8:2::2"))),
         },
-        {("a", "2001:db8:2::3"): NO_HOST, ("a", "2001:db8:2::2"): OPEN},
+        {("a", "2001:db8:2::3"): NO_HOST, ("a", "2001:db8:2::2"): (OPEN, elsewhere("fe80::2"))},
     ),
     "IPv4 forwards interface by interface, by which the packet comes in": (
         {
@@ -412,7 +436,7 @@ CASES: Cases = {
             "b": On(at(3, 2), plan=routes(("198.18.1.0/24", "198.18.2.2"))),
             "r": On(at(2, 1, 2), router=True, sysctls={"net/ipv4/conf/eth1/forwarding": "0"}),
         },
-        {("a", "198.18.2.3"): TIMEOUT, ("a", "198.18.2.2"): OPEN},
+        {("a", "198.18.2.3"): TIMEOUT, ("a", "198.18.2.2"): (OPEN, elsewhere("198.18.1.2"))},
     ),
     "an interface without an address borrows one": (
         {
@@ -448,7 +472,7 @@ CASES: Cases = {
                 },
             ),
         },
-        {("a", "fd00:9::2"): OPEN, ("a", "2001:db8:9::2"): TIMEOUT},
+        {("a", "fd00:9::2"): (OPEN, elsewhere("2001:db8:1::2")), ("a", "2001:db8:9::2"): TIMEOUT},
     ),
     "a wildcard as a destination is the loopback address, an IPv4-mapped one is IPv4": (
         {"a": On(at(1, 1), device="lo"), "b": On(at(2, 1))},
@@ -470,12 +494,11 @@ CASES: Cases = {
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[tuple[str, str, str], Measured]:
-    return measured(CASES)
+def found() -> Found:
+    return measured(CASES, dict.fromkeys(CASES, (BY_TCP, BY_UDP)))
 
 
+@pytest.mark.parametrize("by", [BY_TCP, BY_UDP], ids=lambda by: by.protocol)
 @pytest.mark.parametrize("name", CASES)
-def test_the_prediction_and_the_kernel_agree_that(
-    name: str, found: dict[tuple[str, str, str], Measured]
-) -> None:
-    check(name, CASES, found)
+def test_the_prediction_and_the_kernel_agree_that(name: str, by: Transport, found: Found) -> None:
+    check(name, by, CASES, found)

@@ -90,6 +90,14 @@ def test_a_socket_on_the_very_address_answers_from_it() -> None:
     assert asked(lab(listener("198.18.2.11")), "198.18.2.11").outcome == OPEN
 
 
+def test_a_link_local_neighbour_that_does_not_answer_is_told_of_by_udp_and_not_by_tcp() -> None:
+    alone = facts(interface("eth0", "fe80::20/64"), listeners=(listener("0.0.0.0"),))
+    at = view(server=(alone, {"eth0": "lan"}), peer=(alone, {"eth0": "lan"}))
+    assert asked(at, "fe80::9%eth0").outcome == NO_HOST
+    by_tcp = predict(at, ANY, PORT, "peer", Target("it", "fe80::9%eth0"))
+    assert by_tcp.outcome == Outcome(Verdict.TIMEOUT)
+
+
 def test_a_tcp_socket_takes_no_datagram_and_a_udp_socket_no_connection() -> None:
     assert asked(lab(listener("0.0.0.0", 80)), "198.18.1.11", port=53).outcome == REFUSED
     by_tcp = predict(lab(listener("0.0.0.0", 80)), ANY, 80, "peer", Target("it", "198.18.1.11"))
