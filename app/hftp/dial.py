@@ -16,11 +16,11 @@ import select
 import socket
 import time
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING
 
 from hftp.errors import AnswerTimeoutError, ConnectError, UnknownHostError
 from hftp.listen import format_address
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any

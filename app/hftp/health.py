@@ -6,14 +6,8 @@ import socket
 import time
 
 from hftp.constants import EOL, Status
-from hftp.errors import (
-    AnswerError,
-    AnswerTimeoutError,
-    ConnectError,
-    NotHFTPError,
-    TruncatedError,
-    UnknownHostError,
-)
+from hftp.dial import dial
+from hftp.errors import AnswerError, AnswerTimeoutError, NotHFTPError, TruncatedError
 from hftp.listen import format_address
 
 _REQUEST = "get_file_listing"
@@ -28,21 +22,13 @@ def check(host: str, port: int, timeout_s: float) -> None:
     Args:
         host: Its name or address.
         port: Its port.
-        timeout_s: How long to wait for the connection, and for the answer, in seconds.
+        timeout_s: How long all may take, in seconds; of several addresses each has its chance.
 
     Raises:
         HFTPError: It does not serve; which one says why.
     """
     ends_at = time.monotonic() + timeout_s
-    try:
-        sock = socket.create_connection((host, port), timeout_s)
-    except (socket.gaierror, UnicodeError) as error:
-        raise UnknownHostError(host, getattr(error, "strerror", None) or "not a host name") from error
-    except socket.timeout as error:
-        raise AnswerTimeoutError(f"{host} port {port}", "connection", timeout_s) from error
-    except OSError as error:
-        raise ConnectError(host, port, ((host, error.errno or 0),)) from error
-    with sock:
+    with dial(host, port, timeout_s) as sock:
         server = format_address(sock.getpeername())
         try:
             line = _ask(sock, server, ends_at)
@@ -60,7 +46,7 @@ def _ask(sock: socket.socket, server: str, ends_at: float) -> bytes:
     """Ask, and give what came up to the end of a line or more, until then, or raise socket.timeout."""
     line = b""
     try:
-        sock.sendall(_REQUEST.encode() + EOL)
+        sock.send(_REQUEST.encode() + EOL)  # an empty buffer takes it whole
         while b"\n" not in line and len(line) < _MAX_LINE_BYTES:
             sock.settimeout(max(ends_at - time.monotonic(), 0.001))
             piece = sock.recv(_MAX_LINE_BYTES)
