@@ -1,4 +1,4 @@
-"""`netlab.yaml` read: the service, the lab, the binds and the rules, and what they ask of a lab."""
+"""`netlab.yaml`, read: what it says, and the experiment that it is in a lab."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from netlab.errors import FileError, LabError, NetlabError
-from netlab.expectations.columns import usual_vantages
+from netlab.errors import FileError, NetlabError
 from netlab.expectations.labs import InventoryLab, LabChoice, MadeLab, choose_lab
+from netlab.expectations.placing import Placement
 from netlab.expectations.pointless import pointless
 from netlab.expectations.rules import Expectation, Rule, Surroundings, expectation_of
-from netlab.expectations.schema import CheckedBindSection, CheckFileSection
+from netlab.expectations.schema import CheckFileSection
+from netlab.expectations.services import services_of, usual_service
 from netlab.expectations.startable import check_startable
-from netlab.experiments.checking import check_of
-from netlab.experiments.expand import Expansion
 from netlab.experiments.plan import (
     EVERYTHING,
     SERVER,
@@ -26,13 +25,11 @@ from netlab.experiments.plan import (
     ImageServer,
     Selection,
     Service,
-    Vantage,
 )
-from netlab.experiments.schema import BindSection, check_known
+from netlab.experiments.schema import check_known
 from netlab.experiments.topology import describe
-from netlab.experiments.transporting import check_works, transport_of
 from netlab.facts import Engine
-from netlab.model import Bind, Protocol, Topology
+from netlab.model import Topology
 from netlab.textfile import read_text
 from netlab.yamlfile import YamlFile, parse
 
@@ -117,8 +114,10 @@ class CheckFile:
             FileError: the file names something that the lab does not have, or a rule is pointless.
             NetlabError: the selection names something that is not there.
         """
-        whole = self._whole(topology, engine)
-        self._check_rules(whole)
+        placement = self._placement(topology, engine)
+        whole = self._whole(placement)
+        if not placement.gone:  # else a rule may be about them
+            self._check_rules(whole)
         selected = self.selection
         selected.check("vantage", selected.vantages, [vantage.name for vantage in whole.vantages])
         part = whole.only(selected)
@@ -134,13 +133,13 @@ class CheckFile:
         """Return what is expected of a dial; None where no rule is about it."""
         return expectation_of(self.rules, dial, Surroundings(topology, self.groups))
 
-    def services(self) -> dict[str, Service]:
+    def services(self) -> Mapping[str, Service]:
         """Return the service of each bind, by the bind's name.
 
         Raises:
             FileError: nobody could recognise one.
         """
-        return {name: self._service(name) for name in self.said.binds}
+        return services_of(self.file, self.said, self.folder)
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
@@ -163,126 +162,36 @@ class CheckFile:
             FileError: a bind names something that the lab does not have.
         """
         assert self.described is not None, "it is a lab that is made"
-        expansion = Expansion(self.file, self.described)
+        placement = self._placement(self.described)
         servers = {}
-        for name, section in self.said.binds.items():
-            bind, service = self._bind(expansion, name, section), self._service(name)
+        for name, service in self.services().items():
+            bind = placement.bind(name)
             argv = tuple(service.argv(bind, "python3", ("hftp",)))
             servers[bind.host] = ImageServer(image, argv, service.contents(bind, "python3", ""))
         return servers
 
-    # --- Worked out for a lab -------------------------------------------------------------------------------
+    def _placement(self, topology: Topology, engine: Engine | None = None) -> Placement:
+        return Placement(self.file, self.said, self.lab, self.hosts, topology, engine)
 
-    def _whole(self, topology: Topology, engine: Engine | None) -> Experiment:
-        expansion = Expansion(self.file, topology, engine)
-        gone = self._gone(topology)
-        binds = tuple(
-            self._bind(expansion, name, section)
-            for name, section in self.said.binds.items()
-            if self.hosts[name] not in gone
-        )
-        if not binds:
-            raise LabError(
-                f"{self.name}: none of the machines that serve can be used: {', '.join(sorted(gone))}"
-            )
-        own = self.services()
+    def _whole(self, placement: Placement) -> Experiment:
+        """Return the experiment with every bind and every vantage."""
+        binds, own = placement.binds, self.services()
         if self.said.service.image is not None:  # the engine starts them
             own = {name: replace(service, command=()) for name, service in own.items()}
         return Experiment(
             name=self.name,
             title=self.said.title or "Is it as it should be?",
-            topology=topology,
-            service=self._usual_service(),
+            topology=placement.topology,
+            service=usual_service(self.file, self.said, self.folder),
             binds=binds,
-            vantages=self._vantages(expansion, topology, engine, binds, own),
+            vantages=placement.vantages(own),
             headline=Headline((), ()),
             patience_s=self.said.patience_s,
             own=own,
         )
 
-    def _bind(self, expansion: Expansion, name: str, said: CheckedBindSection) -> Bind:
-        host = self.hosts[name]
-        listens = BindSection(host="host", address=said.address, v6only=said.v6only, device=said.device)
-        return replace(expansion.bind(name, listens, host), told=said.as_)
-
-    def _usual_service(self) -> Service:
-        said = self.said.service
-        return Service(
-            port=said.port,
-            check=check_of(said.check, self.file, ("service", "check"), self.folder),
-            command=tuple(said.command or ()),
-            v6only=tuple(said.options.v6only),
-            device=tuple(said.options.device),
-            files=said.files,
-            transport=transport_of(said, self.file, ("service",)),
-        )
-
-    def _service(self, name: str) -> Service:
-        """Return the service of a bind: the file's, but for what the bind says of its own."""
-        bind, service, here = self.said.binds[name], self._usual_service(), ("binds", name)
-        own = check_of(bind.check, self.file, (*here, "check"), self.folder) if bind.check else None
-        transport = transport_of(bind, self.file, here, self.said.service)
-        said = (*here, "check") if own else (*here, "protocol") if bind.protocol else ("service", "check")
-        check_works(own or service.check, transport.protocol, self.file, said)
-        return replace(
-            service,
-            port=bind.port or service.port,
-            check=own or service.check,
-            transport=transport,
-            command=service.command if bind.command is None else tuple(bind.command),
-        )
-
-    def _vantages(
-        self,
-        expansion: Expansion,
-        topology: Topology,
-        engine: Engine | None,
-        binds: tuple[Bind, ...],
-        own: Mapping[str, Service],
-    ) -> tuple[Vantage, ...]:
-        ports: dict[str, list[int]] = {bind.host: [] for bind in binds}
-        for bind in binds:
-            if (
-                own[bind.name].transport.protocol is Protocol.TCP
-            ):  # only such ports are followed when published
-                ports[bind.host].append(own[bind.name].port)
-        datagrams = any(service.transport.protocol is Protocol.UDP for service in own.values())
-        by = Protocol.UDP if datagrams else Protocol.TCP
-        by_name, dialling = not isinstance(self.lab, InventoryLab), self._dialling(topology, engine)
-        everybody = usual_vantages(topology, dialling, ports, engine, by_name=by_name)
-        usual = {vantage.name: vantage for vantage in everybody}
-        if self.said.vantages is None:
-            return tuple(usual.values())
-        vantages = []
-        for name, columns in self.said.vantages.items():
-            if name in self._gone(topology):
-                continue
-            check_known(self.file, ("vantages", name), "vantage", name, {SERVER, *dialling})
-            if columns is not None:
-                vantages.append(expansion.vantage(name, columns, binds, by))
-            elif name in usual:
-                vantages.append(usual[name])
-            else:
-                raise self.file.error(("vantages", name), "it is the server's own host: call it server")
-        return tuple(vantages)
-
-    def _dialling(self, topology: Topology, engine: Engine | None) -> list[str]:
-        """Return who dials: of a lab that is made, neither routers nor servers, which are all alike."""
-        if not isinstance(self.lab, MadeLab):
-            return [host.name for host in topology.hosts]
-        at_engine = engine.host if engine is not None else ""
-        others = [host for host in topology.hosts if host.name not in self.hosts.values()]
-        return [host.name for host in others if not host.forwards or host.name == at_engine]
-
-    def _gone(self, topology: Topology) -> frozenset[str]:
-        """Return the machines that could not be used: the check can't succeed, but goes on without them."""
-        machines = self.lab.inventory.machines if isinstance(self.lab, InventoryLab) else ()
-        return frozenset(m.name for m in machines) - {host.name for host in topology.hosts}
-
     def _check_rules(self, whole: Experiment) -> None:
         """Refuse a rule that could not fail, or not be met, and a group of hosts that are not there."""
-        if self._gone(whole.topology):
-            return  # it may be about them
         for group, members in self.said.groups.items():
             for member in members:
                 known = {SERVER, *(host.name for host in whole.topology.hosts)}
