@@ -19,8 +19,7 @@ from hftp.protocol import is_name
 from hftp.wire import MAX_LINE_BYTES, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
     from typing import Union
 
@@ -224,36 +223,6 @@ class Client:
             for request, count in ahead:
                 with suppress(AnswerError):
                     deque(self.take_slice(request, count, raw=raw), maxlen=0)
-
-    def download(
-        self,
-        name: str,
-        path: str | Path | None = None,
-        *,
-        raw: bool | None = None,
-        jobs: int = 1,
-        progress: Callable[[int, int], None] = lambda done, size: None,
-    ) -> Path:
-        """Fetch a file, resuming what an earlier try has left in ``PATH.part``.
-
-        Args:
-            name: Of the file.
-            path: Where it goes; by default its name, in the current directory.
-            raw: See ``read_slice()``.
-            jobs: How many connections fetch it, this one among them.
-            progress: Is told how many bytes are there, and how many there will be.
-
-        Returns:
-            The path.
-
-        Raises:
-            DownloadError: The file changed meanwhile, or another process fetches it.
-            OSError: It can't be written.
-            HFTPError: An answer does not come, or is none.
-        """
-        from hftp.download import download
-
-        return download(self, name, path, raw=raw, jobs=jobs, progress=progress)
 
     def knows_raw(self, name: str) -> bool:
         """Say whether the server gives raw slices, asking it if need be.

@@ -56,10 +56,12 @@ def _get(client: Client, options: argparse.Namespace) -> None:
 
 
 def _get_one(client: Client, options: argparse.Namespace, name: str) -> None:
+    from hftp.download import download
+
     bar = ProgressBar(sys.stderr, name)
     try:
         target = _target(options.output, name)
-        client.download(name, target, raw=options.raw, jobs=options.jobs, progress=bar)
+        download(client, name, target, raw=options.raw, jobs=options.jobs, progress=bar)
     finally:
         bar.end()
 

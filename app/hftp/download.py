@@ -47,9 +47,26 @@ def download(
     *,
     raw: bool | None = None,
     jobs: int = 1,
-    progress: Progress,
+    progress: Progress = lambda done, size: None,
 ) -> Path:
-    """Fetch a file: see ``Client.download()``."""
+    """Fetch a file, resuming what an earlier try has left in ``PATH.part``.
+
+    Args:
+        client: A connection to a server that has it.
+        name: Of the file.
+        path: Where it goes; by default its name, in the current directory.
+        raw: See ``Client.read_slice()``.
+        jobs: How many connections fetch it, this one among them.
+        progress: Is told how many bytes are there, and how many there will be.
+
+    Returns:
+        The path.
+
+    Raises:
+        DownloadError: The file changed meanwhile, or another process fetches it.
+        OSError: It can't be written.
+        HFTPError: An answer does not come, or is none.
+    """
     target = Path(checked_name(name) if path is None else path)
     part = target.with_name(part_name(target.name))
     size = client.size(name)

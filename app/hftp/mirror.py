@@ -141,7 +141,7 @@ class _Mirror:
     def _fetch_alone(self, name: str) -> None:
         try:
             path = self._directory / name
-            download(self._client, name, path, raw=self._raw, jobs=self._jobs, progress=lambda *_: None)
+            download(self._client, name, path, raw=self._raw, jobs=self._jobs)
         except (AnswerError, DownloadError) as error:
             self.fail(name, error)
             if isinstance(error, AnswerError) and error.status.fatal:

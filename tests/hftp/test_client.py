@@ -13,6 +13,7 @@ import pytest
 
 import hftp
 from hftp.constants import Status
+from hftp.download import download
 from tests.hftp.conftest import make_data
 from tests.hftp.serving import PATIENCE_SECONDS, python, receive_all, running_server
 
@@ -61,7 +62,11 @@ def test_after_an_error_of_the_request_one_can_go_on(server: RunningServer) -> N
 @pytest.mark.parametrize("name", ["../f", "a/b", "a\\b", "..", ".", "", "a b", "a\r\nquit", "caf\xe9"])
 def test_a_name_that_can_not_be_is_refused_before_it_is_sent(server: RunningServer, name: str) -> None:
     with hftp.Client(server.host, server.port) as client:
-        for ask in (client.size, lambda name: client.read_slice(name, 0, 0), client.download):
+        for ask in (
+            client.size,
+            lambda name: client.read_slice(name, 0, 0),
+            lambda name: download(client, name),
+        ):
             with pytest.raises(hftp.NameRefusedError):
                 ask(name)
         assert client.size("f") == 41

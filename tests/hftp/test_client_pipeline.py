@@ -13,6 +13,7 @@ import pytest
 
 import hftp
 from hftp.client import slice_request
+from hftp.download import download
 from tests.hftp.serving import running_server
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def test_a_server_of_the_first_edition_is_asked_again_in_base64(tmp_path: Path) 
     contents = os.urandom(5_000_000)
     with server_of_the_first_edition(contents) as (host, port), hftp.Client(host, port) as client:
         assert b"".join(client.iter_range("f", 7, 4_500_000)) == contents[7:4_500_007]
-        client.download("f", tmp_path / "f")
+        download(client, "f", tmp_path / "f")
         assert (tmp_path / "f").read_bytes() == contents
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hftp
+from hftp.download import download
 from tests.hftp.serving import RunningServer, running_server
 from tests.hftp.serving import hftp as run
 
@@ -55,7 +56,7 @@ def test_a_file_arrives_whole(
 ) -> None:
     told: list[tuple[int, int]] = []
     threads = threading.active_count()
-    client.download("large", target, jobs=jobs, raw=raw, progress=lambda *it: told.append(it))
+    download(client, "large", target, jobs=jobs, raw=raw, progress=lambda *it: told.append(it))
     assert target.read_bytes() == contents
     assert not part_of(target).exists()
     assert told == sorted(told)
@@ -71,14 +72,14 @@ def test_several_connections_to_a_server_that_attends_one_do_no_harm(
         running_server(data, "--strategy", "sequential") as server,
         hftp.Client(server.host, server.port) as client,
     ):
-        client.download("large", target, jobs=4)
+        download(client, "large", target, jobs=4)
         assert threading.active_count() == threads
     assert target.read_bytes() == contents
 
 
 def test_an_empty_file_arrives(client: hftp.Client, data: Path, target: Path) -> None:
     (data / "empty").touch()
-    client.download("empty", target)
+    download(client, "empty", target)
     assert target.read_bytes() == b""
 
 
@@ -89,7 +90,7 @@ def test_a_part_is_continued(
 ) -> None:
     part_of(target).write_bytes(contents[:have])
     told: list[int] = []
-    client.download("large", target, jobs=jobs, progress=lambda done, size: told.append(done))
+    download(client, "large", target, jobs=jobs, progress=lambda done, size: told.append(done))
     assert told[0] == have
     assert target.read_bytes() == contents
 
@@ -108,7 +109,7 @@ def test_a_part_of_another_file_is_begun_anew(
 ) -> None:
     part_of(target).write_bytes(spoil(contents))  # type: ignore[operator]
     told: list[int] = []
-    client.download("large", target, progress=lambda done, size: told.append(done))
+    download(client, "large", target, progress=lambda done, size: told.append(done))
     assert told[0] == 0
     assert target.read_bytes() == contents
 
@@ -124,14 +125,14 @@ def test_what_an_interrupted_download_leaves_is_a_beginning(
             server.process.kill()
 
     with pytest.raises(hftp.HFTPError):
-        client.download("large", target, jobs=jobs, progress=kill_in_the_middle)
+        download(client, "large", target, jobs=jobs, progress=kill_in_the_middle)
     assert not target.exists()
     left = part_of(target).read_bytes()
     assert 2_000_000 < len(left) <= SIZE
     assert left == contents[: len(left)]
     with running_server(server.directory) as another, hftp.Client(another.host, another.port) as again:
         told: list[int] = []
-        again.download("large", target, jobs=jobs, progress=lambda done, size: told.append(done))
+        download(again, "large", target, jobs=jobs, progress=lambda done, size: told.append(done))
         assert told[0] == len(left)
     assert target.read_bytes() == contents
 
@@ -145,7 +146,7 @@ def test_a_file_whose_size_changes_meanwhile_is_not_completed(
                 file.write(b"more")
 
     with pytest.raises(hftp.DownloadError, match="has changed"):
-        client.download("large", target, progress=grow)
+        download(client, "large", target, progress=grow)
     assert not target.exists()
 
 
@@ -157,7 +158,7 @@ def test_two_processes_do_not_write_one_part(client: hftp.Client, contents: byte
             ended = run("get", client.server, "large", "-o", str(target))
             refused.append((ended.returncode, ended.stderr))
 
-    client.download("large", target, progress=fetch_again)
+    download(client, "large", target, progress=fetch_again)
     assert refused[0][0] == 1
     assert "another process" in refused[0][1]
     assert target.read_bytes() == contents
@@ -168,11 +169,11 @@ def test_a_link_in_the_place_of_a_part_is_not_followed(
 ) -> None:
     part_of(target).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="symbolic links"):
-        client.download("large", target)
+        download(client, "large", target)
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_file_that_is_not_there_leaves_no_part(client: hftp.Client, target: Path) -> None:
     with pytest.raises(hftp.AnswerError):
-        client.download("missing", target)
+        download(client, "missing", target)
     assert not part_of(target).exists()

@@ -15,7 +15,7 @@ import pytest
 import hftp
 from hftp.cli import main
 from hftp.connection import Connection
-from hftp.download import part_name
+from hftp.download import download, part_name
 from hftp.exits import Exit
 from hftp.files import DataDirectory, File
 from hftp.mirror import MirrorError, mirror
@@ -94,7 +94,7 @@ def test_blocks_of_a_file_are_asked_for_ahead(server: RunningServer, data: Path,
     with far_away(server.host, server.port, 0.5) as (host, port), hftp.Client(host, port) as client:
         for jobs in (1, 2):
             began = time.monotonic()
-            client.download("large", tmp_path / "large", jobs=jobs)
+            download(client, "large", tmp_path / "large", jobs=jobs)
             assert (time.monotonic() - began) / 0.5 < 15
             assert (tmp_path / "large").read_bytes() == (data / "large").read_bytes()
 
@@ -207,7 +207,7 @@ def test_the_longest_name_has_a_part_too(client: hftp.Client, data: Path, direct
     assert len(part_name(long)) <= 255
     assert part_name(long) != part_name("n" * 254)
     mirror(client, [long], directory)
-    client.download(long, directory / long)
+    download(client, long, directory / long)
     assert (directory / long).read_bytes() == b"contents"
 
 
