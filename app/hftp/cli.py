@@ -1,20 +1,17 @@
-"""The command `hftp`: its flags, and how errors reach the user."""
+"""The command `hftp`: its commands and their flags."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from contextlib import suppress
 
-from hftp import arguments, streams
+from hftp import arguments
+from hftp.command import Parser, run
 from hftp.constants import DEFAULT_PORT, TIMEOUT_SECONDS
-from hftp.errors import HFTPError
 from hftp.exits import Exit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import NoReturn
 
 
 # Each keeps a block of 1 MiB in memory.
@@ -30,49 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, one of ``Exit``.
     """
-    streams.complete()
-    try:
-        options = _parser().parse_args(argv)
-        code: int = options.run(options)
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
-    except BrokenPipeError:
-        streams.drop_output()  # `hftp ls ... | head -1`
-        return Exit.BROKEN_PIPE
-    except HFTPError as error:
-        _complain(str(error))
-        return error.exit
-    except OSError as error:
-        _complain(f"{error.filename or 'input or output'}: {error.strerror}")
-        return Exit.FAILED
-    return code
+    return run(_parser, argv)
 
 
-def _complain(line: str) -> None:
-    """Say what went wrong, after all that went well, as far as either can be written."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        streams.drop_output()
-    with suppress(OSError):
-        sys.stderr.write(f"hftp: {line}\n")
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as all of this command does."""
-
-    def _get_formatter(self) -> argparse.HelpFormatter:
-        # Without a width it would import shutil to ask for the terminal's, at each start: 3 ms.
-        return argparse.HelpFormatter(self.prog, width=80)
-
-    def error(self, message: str) -> NoReturn:
-        """End the process."""
-        self.exit(Exit.USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="hftp", description="Serve and fetch files over HFTP.")
+def _parser() -> Parser:
+    parser = Parser(prog="hftp", description="Serve and fetch files over HFTP.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_serve(commands)
     _add_client_commands(commands)
@@ -80,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_serve(commands: argparse._SubParsersAction[Parser]) -> None:
     from hftp import serve_arguments
 
     serve = commands.add_parser("serve", help="serve a directory")
@@ -89,7 +48,7 @@ def _add_serve(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from hftp.serve import serve
+    from hftp.server import serve
 
     return serve(options)
 
@@ -102,7 +61,7 @@ def _health(options: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def _add_client_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_client_commands(commands: argparse._SubParsersAction[Parser]) -> None:
     _add_client_command(commands, "ls", "print the names of the files")
     stat = _add_client_command(commands, "stat", "print the size of files")
     get = _add_client_command(commands, "get", "fetch files, resuming what an earlier try has left")
@@ -127,7 +86,7 @@ def _add_client_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
 
 
-def _add_client_command(commands: argparse._SubParsersAction[_Parser], name: str, summary: str) -> _Parser:
+def _add_client_command(commands: argparse._SubParsersAction[Parser], name: str, summary: str) -> Parser:
     command = commands.add_parser(name, help=summary)
     command.set_defaults(run=_run_client_command, command=name, parser=command)
     command.add_argument("server", type=_server, metavar="HOST[:PORT]", help="IPv6 with a port: [::1]:19500")
@@ -141,7 +100,7 @@ def _add_client_command(commands: argparse._SubParsersAction[_Parser], name: str
     return command
 
 
-def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
     from hftp.load.flags import add_flags
 
     bench = _add_client_command(commands, "bench", "measure a server under many clients of several kinds")

@@ -11,7 +11,7 @@ shared cores, Python 3.11; `make bench` measures the whole.
   nothing is left (``hftp.connection``): 4.6 to 4.1 us for a request that is parsed and answered.
 - The file that was closed last stays open a little longer for who asks for it, unchanged, again
   (``hftp.files.Kept``): 2.3 us instead of 5.8 to open and close it, a ninth of what a slice of 1 MiB costs.
-- accept() without socket.socket's layer of Python (``hftp.server``): 3.9 us instead of 6.0.
+- accept() without socket.socket's layer of Python (``hftp.serving``): 3.9 us instead of 6.0.
 - Who leaves in the turn in which it came is never added to epoll's list (``strategies.epoll``).
 - TCP_NODELAY is set on the socket before it listens, and inherited (``hftp.listen``): one system call less a
   client, and nobody is without it. For who came before the server ran, slices of 1 MiB took three times as

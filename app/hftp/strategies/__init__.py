@@ -1,6 +1,6 @@
 """How one server attends several clients: each strategy is a module, imported when it is chosen.
 
-All of them drive the same server (``hftp.server``) and the same peers (``hftp.peer``); each file shows
+All of them drive the same server (``hftp.serving``) and the same peers (``hftp.peer``); each file shows
 what it alone changes.
 """
 

@@ -17,7 +17,7 @@ from hftp.strategies.strategy import Strategy
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hftp.peer import Peer
-    from hftp.server import Server
+    from hftp.serving import Server
 
 
 class Epoll(Strategy):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from hftp.peer import Peer
-    from hftp.server import Server
+    from hftp.serving import Server
 
 # What a child tells when its client has left: requests, bytes, and whether it ran out of memory.
 _REPORT = struct.Struct("QQQ")

@@ -9,7 +9,7 @@ from hftp.limits import NO_LIMIT
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hftp.peer import Peer
-    from hftp.server import Server
+    from hftp.serving import Server
 
 
 class Strategy(abc.ABC):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,6 +96,23 @@ def name(file: Path) -> str:
 def test_hftp_needs_the_standard_library_only(file: Path) -> None:
     allowed = set(sys.stdlib_module_names) | {"hftp"} | OPTIONAL
     assert [m for m in imports(file) if m.partition(".")[0] not in allowed] == []
+
+
+def module_of(file: Path) -> str:
+    """Name the module that a file of hftp is."""
+    parts = file.relative_to(HFTP.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_no_module_of_hftp_imports_itself_by_way_of_others() -> None:
+    modules = {module_of(file): file for file in files(below=HFTP)}
+    # A package imports what is asked for when it is asked for: that is no part of it.
+    graph = {
+        module: set(imports(file)) & modules.keys() - {module}
+        for module, file in modules.items()
+        if file.name != "__init__.py"
+    }
+    assert len(list(TopologicalSorter(graph).static_order())) >= len(graph)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,67 @@
+"""A command: its flags are read, it runs, and what goes wrong is one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import suppress
+
+from hftp import streams
+from hftp.errors import HFTPError
+from hftp.exits import Exit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import NoReturn
+
+
+def run(make_parser: Callable[[], Parser], argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        make_parser: Gives its flags. Those set ``run``, which is called with them, and gives the exit code.
+        argv: The arguments, without the program's name; those of the process by default.
+
+    Returns:
+        The exit code, one of ``Exit``.
+    """
+    streams.complete()
+    try:
+        options = make_parser().parse_args(argv)
+        code: int = options.run(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        streams.drop_output()  # `hftp ls ... | head -1`
+        return Exit.BROKEN_PIPE
+    except HFTPError as error:
+        _complain(str(error))
+        return error.exit
+    except OSError as error:
+        _complain(f"{error.filename or 'input or output'}: {error.strerror}")
+        return Exit.FAILED
+    return code
+
+
+def _complain(line: str) -> None:
+    """Say what went wrong, after all that went well, as far as either can be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        streams.drop_output()
+    with suppress(OSError):
+        sys.stderr.write(f"hftp: {line}\n")
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as all of this command does."""
+
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        # Without a width it would import shutil to ask for the terminal's, at each start: 3 ms.
+        return argparse.HelpFormatter(self.prog, width=80)
+
+    def error(self, message: str) -> NoReturn:
+        """End the process."""
+        self.exit(Exit.USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
