@@ -1,9 +1,13 @@
-"""A scan of a lab that runs already: every listening socket, predicted and dialled from everywhere."""
+"""A scan of a lab that runs already: every listening TCP socket, predicted and dialled from everywhere.
+
+UDP sockets are named only: a datagram that nobody answers says nothing, and no question is one that all
+answer.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from itertools import islice
 
@@ -13,7 +17,7 @@ from netlab.checks import Tcp
 from netlab.experiments.plan import Dial
 from netlab.facts import Engine, Facts, Listener, Publication
 from netlab.measure import Progress, Question, measure, read_all_facts
-from netlab.model import Bind, Cell, IPAddress, Target, Topology
+from netlab.model import Bind, Cell, IPAddress, Protocol, Target, Topology
 from netlab.predict import View
 from netlab.predict.publishing import ENGINE_RESOLVER
 
@@ -51,6 +55,7 @@ class Scan:
         facts: by host.
         services: every one that was found.
         cells: each service from each other host, by every name and address that lead to it.
+        not_asked: the UDP sockets, by host; hosts without one are left out.
     """
 
     topology: Topology
@@ -58,6 +63,7 @@ class Scan:
     facts: Mapping[str, Facts]
     services: tuple[Service, ...]
     cells: tuple[Cell, ...]
+    not_asked: Mapping[str, tuple[Listener, ...]] = field(default_factory=dict)
 
     @property
     def vantages(self) -> tuple[str, ...]:
@@ -75,12 +81,12 @@ class Scan:
 
 
 def scan(lab: Lab, progress: Progress, port: int | None = None) -> Scan:
-    """Find every listening socket of a lab, and dial each from every other host.
+    """Find every listening socket of a lab, and dial those of TCP from every other host.
 
     Args:
         lab: attached to when it is entered; nothing in it is changed.
         progress: told of each phase.
-        port: only what listens on this TCP port.
+        port: only what listens on this port.
 
     Raises:
         LabError: a host's facts can't be read.
@@ -88,12 +94,12 @@ def scan(lab: Lab, progress: Progress, port: int | None = None) -> Scan:
     with lab, Agents(lab, parallel=lab.parallel) as agents:
         dialled = set(lab.hosts) if lab.engine is not None else set()
         names = {host: dialled - {host} for host in lab.hosts}
-        facts = read_all_facts(agents, names, progress)
+        facts = read_all_facts(agents, names, progress, tuple(Protocol))
         services = tuple(service for service in _services(lab, facts) if port in (None, service.port))
         questions = [q for service in services for q in _questions(lab, facts, service)]
         view = View(facts, lab.topology, lab.engine, lab.complete)
         cells = measure(agents, view, questions, PATIENCE_S, progress)
-    return Scan(lab.topology, lab.engine, facts, services, cells)
+    return Scan(lab.topology, lab.engine, facts, services, cells, dict(_not_asked(lab, facts, port)))
 
 
 def _services(lab: Lab, facts: Mapping[str, Facts]) -> Iterator[Service]:
@@ -106,6 +112,22 @@ def _services(lab: Lab, facts: Mapping[str, Facts]) -> Iterator[Service]:
             by_port.setdefault(listener.port, []).append(listener)
         for port, listeners in sorted(by_port.items()):
             yield Service(host, port, tuple(listeners))
+
+
+def _not_asked(
+    lab: Lab, facts: Mapping[str, Facts], port: int | None
+) -> Iterator[tuple[str, tuple[Listener, ...]]]:
+    """Yield the UDP sockets of each host that has some, but for an engine's machine: nobody knows whose."""
+    for host in lab.hosts:
+        if host in lab.observers or (lab.engine is not None and host == lab.engine.host):
+            continue
+        sockets = tuple(
+            socket
+            for socket in sorted(facts[host].datagram_sockets, key=lambda socket: socket.port)
+            if socket.address != ENGINE_RESOLVER and port in (None, socket.port)
+        )
+        if sockets:
+            yield host, sockets
 
 
 def _listeners(engine: Engine | None, host: str, facts: Facts) -> Iterator[Listener]:

@@ -27,9 +27,9 @@ def scan(
 ) -> ExitCode:
     """Say who reaches what in a lab that runs already, and change nothing in it.
 
-    Of a Compose project: finds every listening socket, whatever the images, dials each from every container
-    and from the host, and says what is exposed beyond this machine. Of an inventory: the same between the
-    machines, and from this one.
+    Of a Compose project: finds every listening TCP socket, whatever the images, dials each from every
+    container and from the host, and says what is exposed beyond this machine. Of an inventory: the same
+    between the machines, and from this one. UDP sockets are named, but not asked: see netlab why.
 
     Exit code: 0; with --strict, 1 if a dial was not as predicted, 3 if one was not measured or a machine
     could not be used; 2 for a project that does not run, 4 without an engine.

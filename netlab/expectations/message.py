@@ -8,6 +8,7 @@ from netlab.expectations.results import Result, State
 from netlab.model import Cell, Verdict
 from netlab.report.suspicion import remedy, suspicion
 
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _TAKEN = {Verdict.OPEN, Verdict.WRONG_SERVICE, Verdict.ACCEPTED, Verdict.WRONG_SOURCE}
 
 
@@ -61,7 +62,9 @@ def _how_to_close(cell: Cell) -> str:
     """Say where the service should listen so that this vantage does not get to it."""
     steps = [step for step in cell.prediction.reason if step.kind == "publish"]
     if steps:
-        return "don't publish the port, or publish it on 127.0.0.1 only"
+        # The machine itself gets to what is published on its loopback address, too.
+        outside = "" if cell.target.address in _LOOPBACK else ", or publish it on 127.0.0.1 only"
+        return f"don't publish the port{outside}"
     if cell.vantage == "server" or cell.vantage == cell.bind.host:
         return "the server's own host reaches what it listens on: bind another address, or don't run it"
     here, there = cell.vantage, cell.bind.host

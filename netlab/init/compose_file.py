@@ -1,4 +1,4 @@
-"""A first `netlab.yaml` from a Compose file: who shares a network may, the others may not.
+"""A first `netlab.yaml` from a Compose file: who shares a network may, and this machine by published ports.
 
 The file alone is read, and of it only services, ports and networks: no environment, no secrets. What Compose
 would add to it (other files, profiles, variables of the environment) is said in a note.
@@ -9,8 +9,9 @@ Source: the Compose specification, services (`ports`, `expose`, `networks`, `net
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from netlab.errors import FileError
@@ -32,8 +33,15 @@ class ComposeFileError(FileError):
 
 @dataclass(frozen=True, slots=True)
 class _Port:
+    """A TCP port of a service.
+
+    Attributes:
+        inside: its number in the container.
+        published: the addresses that it is published at; "" for any.
+    """
+
     inside: int
-    published: bool
+    published: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,7 @@ def _engine_name(network: str, top: Mapping[str, Any]) -> str:
 
 def _ports(file: YamlFile, name: str, section: Mapping[str, Any], notes: list[str]) -> Iterable[_Port]:
     """Return a service's TCP ports; one that is published, and also exposed, once."""
-    found: dict[int, bool] = {}
+    found: dict[int, list[str]] = {}
     for key in ("ports", "expose"):
         said = section.get(key) or []
         if not isinstance(said, list):
@@ -145,8 +153,9 @@ def _ports(file: YamlFile, name: str, section: Mapping[str, Any], notes: list[st
                 shown = dict(port) if isinstance(port, dict) else port
                 notes.append(f"{name}: {key}: {shown} is left out: not one TCP port.")
             else:
-                found[inside] = found.get(inside, False) or key == "ports"
-    return [_Port(inside, published) for inside, published in found.items()]
+                published = found.setdefault(inside, [])
+                published += [_address(port)] if key == "ports" else []
+    return [_Port(inside, tuple(dict.fromkeys(published))) for inside, published in found.items()]
 
 
 def _inside(port: Any) -> int | None:
@@ -155,15 +164,34 @@ def _inside(port: Any) -> int | None:
         if port.get("protocol", "tcp") != "tcp":
             return None
         port = port.get("target")
-    found = _SHORT_PORT.fullmatch(_VARIABLE.sub(r"\1", str(port)))
+    found = _short_port(port)
     if found is None or (found["protocol"] or "tcp") != "tcp" or not 0 < int(found["inside"]) < 65536:
         return None
     return int(found["inside"])
 
 
+def _short_port(port: Any) -> re.Match[str] | None:
+    return _SHORT_PORT.fullmatch(_VARIABLE.sub(r"\1", str(port)))
+
+
+def _address(port: Any) -> str:
+    """Return the address of the engine's machine that an entry of `ports` is published at; "" for any."""
+    if isinstance(port, dict):
+        said = _VARIABLE.sub(r"\1", str(port.get("host_ip") or ""))
+    else:
+        found = _short_port(port)
+        said = (found["before"] or "" if found else "").rpartition(":")[0].strip("[]")
+    try:
+        address = ip_address(said)
+    except ValueError:  # none, or a variable whose value nobody knows here
+        return ""
+    return "" if address.is_unspecified else str(address)
+
+
 def _row(service: _Service, port: _Port) -> Row:
     name = _bind_name(service, port)
-    where = "published" if port.published else "not published"
+    at = " and ".join(address or "any address" for address in port.published)
+    where = f"published at {at}" if at else "not published"
     return Row(name, {"host": service.name, "port": port.inside}, f"On {_listed(service.networks)}; {where}.")
 
 
@@ -171,18 +199,30 @@ def _bind_name(service: _Service, port: _Port) -> str:
     return service.name if len(service.ports) == 1 else f"{service.name}-{port.inside}"
 
 
-def _rules(services: Iterable[_Service]) -> Iterator[Rule]:
+def _rules(services: Sequence[_Service]) -> Iterator[Rule]:
     """Yield what the file means: first that nobody gets anywhere, then who does."""
     yield Rule("deny", {}, "Nobody, but for the exceptions below: networks are kept apart.")
     for service in services:
         names = tuple(_bind_name(service, port) for port in service.ports)
         for network in service.networks if names else ():
-            of = {"bind": names, "from": (f"network:{network}",)}
-            # A service on two networks has an address on each, and a neighbour reaches one of them.
-            to = {"to": (NAME, f"network:{network}")} if len(service.networks) > 1 else {}
-            yield Rule("allow", {**of, **to}, f"Whoever shares {network} with {service.name}.")
-    why = "The engine's own machine: it has an address on every network, and dials published ports, too."
-    yield Rule("allow", {"from": (_MACHINE,)}, why)
+            # By its name and its addresses there: a service on two networks is reached by one of them; and
+            # the machine, which is on every network, is not thereby let in by published ports.
+            of = {"bind": names, "from": (f"network:{network}",), "to": (NAME, f"network:{network}")}
+            yield Rule("allow", of, f"Whoever shares {network} with {service.name}, as {_MACHINE} does.")
+    yield from _published(services)
+
+
+def _published(services: Iterable[_Service]) -> Iterator[Rule]:
+    """Yield who gets in from outside: a rule for each address at which something is published."""
+    binds: dict[str, list[str]] = {}
+    for service in services:
+        for port in service.ports:
+            for address in port.published:
+                binds.setdefault(address, []).append(_bind_name(service, port))
+    for address, names in binds.items():
+        at = f"published-{address}:*" if address else "published-*"
+        why = f"Published at {address or 'any address'} of this machine ({_MACHINE})."
+        yield Rule("allow", {"bind": tuple(names), "from": (_MACHINE,), "to": (at,)}, why)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -44,6 +44,7 @@ def exposure(scan: Scan, name: str, notes: Sequence[str] = (), *, ascii_only: bo
         ("Why not", tuple(_whys(scan))),
         ("Not as predicted", tuple(_surprises(scan))),
         ("Not measured", tuple(_unmeasured(scan))),
+        ("Not asked: UDP", tuple(_not_asked(scan))),
     ):
         if lines:
             parts += ["", Text(title, style="bold"), *_lines(lines)]
@@ -69,10 +70,20 @@ def scan_record(scan: Scan, name: str, notes: Sequence[str] = ()) -> dict[str, A
             for service in scan.services
         ],
         "exposed": list(beyond(scan)),
+        "not_asked": {
+            host: [describe(socket) for socket in sockets] for host, sockets in scan.not_asked.items()
+        },
         "cells": [
             {**cell_record(cell), "port": cell.target.port or ports[cell.bind.name]} for cell in scan.cells
         ],
     }
+
+
+def _not_asked(scan: Scan) -> Iterator[str]:
+    for host, sockets in scan.not_asked.items():
+        yield f"{host} has {', '.join(map(describe, sockets))}"
+    if scan.not_asked:
+        yield "no question is one that all answer; netlab why HOST HOST:PORT/udp --check CHECK asks yours"
 
 
 def _lines(lines: Iterable[str]) -> Iterator[RenderableType]:

@@ -177,6 +177,12 @@ def report(engine: Engine, file: Path, tmp_path_factory: pytest.TempPathFactory)
 REPLICAS = [f"{PROJECT}-many-{number}" for number in (1, 2)]
 
 
+def test_udp_sockets_are_named_though_nobody_asks_them(report: dict[str, Any]) -> None:
+    own = {host: sockets for host, sockets in report["not_asked"].items() if host != "host"}
+    assert own["web"] == ["0.0.0.0:5353"]
+    assert set(own) == {service["host"] for service in report["services"]} - {"host"}
+
+
 def test_every_listener_is_named(report: dict[str, Any]) -> None:
     listeners = {service["name"]: service["listeners"] for service in report["services"]}
     assert listeners == {

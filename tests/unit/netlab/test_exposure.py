@@ -118,6 +118,20 @@ def test_what_is_not_as_predicted_and_what_was_not_measured_have_places_of_their
     assert "□ not measured" in text
 
 
+def test_udp_sockets_are_named_and_it_is_said_that_nobody_asked() -> None:
+    sockets = {"dns": (listener("0.0.0.0", 53), listener("::", 53, v6only=True))}
+    text = shown(replace(scan(), not_asked=sockets), width=110)
+    assert text.endswith(
+        """
+Not asked: UDP
+ - dns has 0.0.0.0:53, [::]:53 (IPv6 only)
+ - no question is one that all answer; netlab why HOST HOST:PORT/udp --check CHECK asks yours"""
+    )
+    record = scan_record(replace(scan(), not_asked=sockets), "shop")
+    assert record["not_asked"] == {"dns": ["0.0.0.0:53", "[::]:53 (IPv6 only)"]}
+    assert "UDP" not in shown(scan())
+
+
 def test_a_remedy_that_names_who_dials_is_not_told_of_several() -> None:
     cells = [
         cell(WEB, vantage, "198.18.1.2", REFUSED, remedy=f"give {vantage} a route")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from pathlib import Path
 
@@ -80,12 +81,34 @@ def test_who_shares_a_network_may_by_the_address_on_that_network(tmp_path: Path)
     (tmp_path / "compose.yaml").write_text(SHOP)
     assert rules_of(read(compose(SHOP), tmp_path)) == [
         ("deny", None, ("*",), None),
-        ("allow", ("web-80", "web-443"), ("network:front",), None),
+        ("allow", ("web-80", "web-443"), ("network:front",), ("name", "network:front")),
         ("allow", ("api",), ("network:front",), ("name", "network:front")),
         ("allow", ("api",), ("network:shared-back",), ("name", "network:shared-back")),
-        ("allow", ("db",), ("network:shared-back",), None),
-        ("allow", None, ("host",), None),
+        ("allow", ("db",), ("network:shared-back",), ("name", "network:shared-back")),
+        ("allow", ("web-80",), ("host",), ("published-127.0.0.1:*",)),
+        ("allow", ("web-443",), ("host",), ("published-*",)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("port", "at"),
+    [
+        ("80", ["published-*"]),
+        ("8080:80/tcp", ["published-*"]),
+        ("0.0.0.0:8080:80", ["published-*"]),
+        ("127.0.0.1:8080:80", ["published-127.0.0.1:*"]),
+        ("127.0.0.1::80", ["published-127.0.0.1:*"]),
+        ("[::1]:8080:80", ["published-::1:*"]),
+        ("${AT:-192.0.2.1}:8080:80", ["published-192.0.2.1:*"]),
+        ("${AT}:8080:80", ["published-*"]),
+        ({"target": 80, "host_ip": "127.0.0.1", "published": "8080"}, ["published-127.0.0.1:*"]),
+        ({"target": 80}, ["published-*"]),
+    ],
+)
+def test_the_machine_gets_in_where_a_port_is_published(port: object, at: list[str]) -> None:
+    start = compose(json.dumps({"services": {"web": {"ports": [port]}, "db": {"expose": [5432]}}}))
+    by_host = [rule.of for rule in start.rules if rule.of.get("from") == ("host",)]
+    assert by_host == [{"bind": ("web",), "from": ("host",), "to": (where,)} for where in at]
 
 
 def test_what_is_left_out_of_a_compose_file_is_said() -> None:
