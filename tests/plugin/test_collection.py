@@ -174,7 +174,7 @@ class TestARun:
     ("wrong", "error"),
     [
         (("port: 8080", "prot: 8080"), "netlab.yaml:4: service.prot: unknown key (did you mean 'port'?)*"),
-        (("lab: lan", "lab: lane"), "netlab.yaml:1: lab: no lab is called 'lane' (did you mean 'lan'?): there is *"),
+        (("lab: lan", "lab: lane"), "netlab.yaml:1: lab: no lab is called 'lane' (did you mean 'lan'?): *"),
         (("from: peer", "from: pear"), "netlab.yaml:13: expect.1.refused.from: no vantage is called 'pear'*"),
         (("service:", "service: ["), "netlab.yaml:*"),
     ],
