@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,13 +21,12 @@ from netlab.measure import MARGIN_S, Progress, Question, measure, read, read_all
 from netlab.model import Cell, Observation, Outcome, Topology, Verdict
 from netlab.predict import View
 from netlab.predict.binding import describe_others
-from netlab.starting import ServiceStart, read_service_start, service_failure
+from netlab.starting import NONCE_FILE, ServiceStart, read_service_start, serve_request, service_failure
 
 # What a service needs at most until it listens; a loaded laboratory machine starts Python in about a second.
 SERVICE_TIMEOUT_S = 10.0
 
 _PAUSE_S = 0.2  # between two looks at whether it listens
-_NONCE_FILE = "netlab-nonce"
 
 Services = Mapping[str, ServiceStart | AgentError]
 
@@ -147,7 +145,7 @@ def _questions(experiment: Experiment, nonces: Mapping[str, str]) -> list[Questi
     questions = []
     for dial in experiment.dials():
         service = experiment.service_of(dial.bind)
-        check = for_run(service.check, _NONCE_FILE, nonces[dial.bind.name])
+        check = for_run(service.check, NONCE_FILE, nonces[dial.bind.name])
         questions.append(Question(dial, service.port, check, service.transport))
     return questions
 
@@ -172,18 +170,11 @@ def _start_services(
         service = experiment.service_of(bind)
         if not service.command:
             if isinstance(lab, ServingLab):
-                lab.offer(bind.host, {_NONCE_FILE: nonces[bind.name]})
+                lab.offer(bind.host, {NONCE_FILE: nonces[bind.name]})
             services[bind.host] = running
             continue
         program, python, nonce = lab.hftp(bind.host), lab.python(bind.host), nonces[bind.name]
-        requests[bind.host] = {
-            "argv": service.argv(bind, python, program.argv),
-            "files": {**service.contents(bind, python, nonce), _NONCE_FILE: nonce},
-            "tools": {name: base64.b64encode(content).decode() for name, content in program.tools.items()},
-            "port": service.port,
-            "protocol": service.transport.protocol.value,
-            "timeout_s": SERVICE_TIMEOUT_S,
-        }
+        requests[bind.host] = serve_request(service, bind, program, python, nonce, SERVICE_TIMEOUT_S)
     patience_s = SERVICE_TIMEOUT_S + MARGIN_S
     answers = agents.call("serve", requests, patience_s, partial(progress, "starting servers"))
     started = {host: read(host, answer, read_service_start) for host, answer in answers.items()}

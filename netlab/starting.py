@@ -1,12 +1,22 @@
-"""How the start of a service went, and why it could not listen, in the words of whatever it is. Pure."""
+"""The start of a service: what an agent is told, how it went, and why it could not listen. Pure."""
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from netlab.answers import read_answer
+
+if TYPE_CHECKING:
+    from netlab.backends import Program
+    from netlab.experiments.plan import Service
+    from netlab.model import Bind
+
+# A file, beside those of the service, by which the right one is told from others.
+NONCE_FILE = "netlab-nonce"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,29 @@ class ServiceStart:
         """The last thing that it said: programs give their reason before they end."""
         lines = self.output.strip().splitlines()
         return lines[-1] if lines else "nothing"
+
+
+def serve_request(
+    service: Service, bind: Bind, program: Program, python: str, nonce: str, timeout_s: float
+) -> dict[str, object]:
+    """Return what an agent is asked, to start a service: the fields of a `serve` request.
+
+    Args:
+        service: what runs.
+        bind: where it listens.
+        program: what runs the HFTP program on its host.
+        python: the host's interpreter.
+        nonce: the run's.
+        timeout_s: how long it may take until it listens, in seconds.
+    """
+    return {
+        "argv": service.argv(bind, python, program.argv),
+        "files": {**service.contents(bind, python, nonce), NONCE_FILE: nonce},
+        "tools": {name: base64.b64encode(content).decode() for name, content in program.tools.items()},
+        "port": service.port,
+        "protocol": service.transport.protocol.value,
+        "timeout_s": timeout_s,
+    }
 
 
 def read_service_start(host: str, answer: object) -> ServiceStart:

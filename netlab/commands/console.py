@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -125,13 +125,8 @@ def write(file: str, text: str) -> None:
     Raises:
         NetlabError: it can't be written.
     """
-    try:
-        with click.open_file(file, "w", encoding="utf-8", atomic=_is_replaced(file)) as out:
-            out.write(text)
-    except BrokenPipeError:
-        raise BrokenPipeError from None  # without its errno, by which click would end the program itself
-    except OSError as error:
-        raise NetlabError(f"{file}: {error.strerror}") from None
+    with _written(file, "w", "utf-8") as out:
+        out.write(text)
 
 
 def write_bytes(file: str, content: bytes) -> None:
@@ -140,11 +135,18 @@ def write_bytes(file: str, content: bytes) -> None:
     Raises:
         NetlabError: it can't be written.
     """
+    with _written(file, "wb", None) as out:
+        out.write(content)
+
+
+@contextmanager
+def _written(file: str, mode: str, encoding: str | None) -> Iterator[IO[Any]]:
+    """Open a file to be written, and take its place when that is done."""
     try:
-        with click.open_file(file, "wb", atomic=_is_replaced(file)) as out:
-            out.write(content)
+        with click.open_file(file, mode, encoding=encoding, atomic=_is_replaced(file)) as out:
+            yield out
     except BrokenPipeError:
-        raise BrokenPipeError from None
+        raise BrokenPipeError from None  # without its errno, by which click would end the program itself
     except OSError as error:
         raise NetlabError(f"{file}: {error.strerror}") from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from netlab.measure import MARGIN_S
 from netlab.model import Bind, Transport
 from netlab.predict.binding import cannot_bind
 from netlab.session import AgentSession
-from netlab.starting import ServiceStart, read_service_start
+from netlab.starting import NONCE_FILE, ServiceStart, read_service_start, serve_request
 
 if TYPE_CHECKING:
     from netlab.backends import Lab
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 # What runs the HFTP server, and its port, where nothing else is said.
 HFTP = ("{hftp}", "serve", "--address", "{address}", "--port", "{port}", "--directory", "{data}")
 HFTP_PORT = 19500
-
-_NONCE_FILE = "netlab-nonce"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +76,14 @@ def serve(
     """
     nonce = secrets.token_hex(16)
     program, python = lab.hftp(bind.host), lab.python(bind.host)
-    request = {
-        "argv": service.argv(bind, python, program.argv),
-        "files": {**service.contents(bind, python, nonce), _NONCE_FILE: nonce},
-        "tools": {name: base64.b64encode(content).decode() for name, content in program.tools.items()},
-        "port": service.port,
-        "protocol": service.transport.protocol.value,
-        "timeout_s": timeout_s,
-    }
+    request = serve_request(service, bind, program, python, nonce, timeout_s)
     with AgentSession(lab, bind.host) as session:
         answer = session.call("serve", request, timeout_s=timeout_s + MARGIN_S)
         start = read_service_start(bind.host, answer)
         if not start.listening:
             why = _why_not(start, bind, service, timeout_s, facts)
             raise LabError(f"the server on {bind.name}: {why}")
-        check = for_run(service.check, _NONCE_FILE, nonce)
+        check = for_run(service.check, NONCE_FILE, nonce)
         yield Server(bind, service.port, check, service.transport, session)
 
 

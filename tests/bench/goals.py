@@ -10,7 +10,7 @@ from pathlib import Path
 from hftp.load.run import run_load
 from hftp.load.shape import Shape, Target
 from tests.bench.asking import HOST, ask
-from tests.bench.idle import idle
+from tests.bench.idle import Idle, idle
 from tests.bench.servers import Running
 
 SMALL_NAME, SMALL_BYTES = "small", 41
@@ -122,6 +122,19 @@ def _small(clients: int | None, what: str = "small") -> Measurement:
     return measure
 
 
+def _idle(key: str, title: str, unit: str, figure: Callable[[Idle], float], most: float) -> Goal:
+    """Return a goal of idle connections: a figure of them, and the most that it may be."""
+    return Goal(
+        key,
+        title,
+        unit,
+        lambda server, scale: figure(idle(server, SMALL_NAME, scale.idle)),
+        wanted=(Wanted("", most),),
+        also=("bare loop", "nginx"),
+        group="idle",
+    )
+
+
 def _peak_mib(server: Running, scale: Scale) -> float:
     """Measure the process's peak memory while a hundred clients take the large file, some of them nothing."""
     target = Target(HOST, server.port, 2, LARGE_NAME, scale.large_bytes)
@@ -201,41 +214,21 @@ GOALS = (
         _small(20, "connect"),
         wanted=(Wanted("bare loop", 0.85),),
     ),
-    Goal(
-        "idle-held",
-        "10,000 idle connections: not held",
-        "connections",
-        lambda server, scale: idle(server, SMALL_NAME, scale.idle).lost,
-        wanted=(Wanted("", 0.0),),
-        also=("bare loop", "nginx"),
-        group="idle",
-    ),
-    Goal(
-        "idle-memory",
-        "10,000 idle connections: memory of each",
-        "KiB",
-        lambda server, scale: idle(server, SMALL_NAME, scale.idle).kib_each,
-        wanted=(Wanted("", 2.0),),
-        also=("bare loop", "nginx"),
-        group="idle",
-    ),
-    Goal(
+    _idle("idle-held", "10,000 idle connections: not held", "connections", lambda seen: seen.lost, 0.0),
+    _idle("idle-memory", "10,000 idle connections: memory of each", "KiB", lambda seen: seen.kib_each, 2.0),
+    _idle(
         "idle-new",
         "10,000 idle connections: a new client's answer",
         "ms",
-        lambda server, scale: idle(server, SMALL_NAME, scale.idle).new_client_s * 1000,
-        wanted=(Wanted("", 5.0),),
-        also=("bare loop", "nginx"),
-        group="idle",
+        lambda seen: seen.new_client_s * 1000,
+        5.0,
     ),
-    Goal(
+    _idle(
         "idle-closed",
         "all closed at once: the next client's answer",
         "ms",
-        lambda server, scale: idle(server, SMALL_NAME, scale.idle).next_client_s * 1000,
-        wanted=(Wanted("", 100.0),),
-        also=("bare loop", "nginx"),
-        group="idle",
+        lambda seen: seen.next_client_s * 1000,
+        100.0,
     ),
     Goal(
         "peak-memory",
