@@ -8,8 +8,8 @@ import socket
 import time
 
 from netlab.agent import checks
+from netlab.agent.attempt import attempt_at, elapsed, endpoint
 from netlab.agent.conversation import AFTERMATH_S, FindingError
-from netlab.agent.dialling import attempt_at, elapsed, endpoint
 from netlab.agent.errorqueue import ERROR_QUEUES, errno_name, icmp_error
 
 TYPE_CHECKING = False

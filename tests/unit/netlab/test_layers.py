@@ -98,14 +98,15 @@ def test_hftp_needs_the_standard_library_only(file: Path) -> None:
     assert [m for m in imports(file) if m.partition(".")[0] not in allowed] == []
 
 
-def module_of(file: Path) -> str:
-    """Name the module that a file of hftp is."""
-    parts = file.relative_to(HFTP.parent).with_suffix("").parts
+def module_of(file: Path, below: Path) -> str:
+    """Name the module that a file of a package is."""
+    parts = file.relative_to(below.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def test_no_module_of_hftp_imports_itself_by_way_of_others() -> None:
-    modules = {module_of(file): file for file in files(below=HFTP)}
+@pytest.mark.parametrize("package", [HFTP, NETLAB], ids=name)
+def test_no_module_imports_itself_by_way_of_others(package: Path) -> None:
+    modules = {module_of(file, package): file for file in files(below=package)}
     # A package imports what is asked for when it is asked for: that is no part of it.
     graph = {
         module: set(imports(file)) & modules.keys() - {module}
