@@ -1,1 +1,1 @@
-"""Reports: a run as a screen, as words, as one cell's explanation, as JSON. Pure functions of a matrix."""
+"""Reports: a run as a screen, words, a cell's explanation, HTML, JSON, JUnit. Pure functions of a matrix."""
