@@ -21,11 +21,11 @@ def become(user: str) -> None:
 
     name, _, group = user.partition(":")
     try:
-        entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
+        entry = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
     except KeyError as error:
         raise UserError(user, "there is no such user: see  getent passwd") from error
     try:
-        gid = entry.pw_gid if not group else int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+        gid = entry.pw_gid if not group else int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
     except KeyError as error:
         raise UserError(user, f"there is no group {group}: see  getent group") from error
     if (os.getuid(), os.geteuid(), os.getgid()) == (entry.pw_uid, entry.pw_uid, gid):
@@ -34,5 +34,7 @@ def become(user: str) -> None:
         os.initgroups(entry.pw_name, gid)
         os.setgid(gid)
         os.setuid(entry.pw_uid)
+    except OverflowError as error:
+        raise UserError(user, f"there can be no group {group}") from error
     except OSError as error:
         raise UserError(user, "only root can: leave out --user, or start it as root") from error

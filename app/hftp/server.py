@@ -122,7 +122,8 @@ def _run(
     else:
         from hftp.workers import Workers
 
-        Workers(listeners, work, stop, options.grace, say).run()
+        reopen = (lambda: None) if log is None else log.reopen
+        Workers(listeners, work, stop, options.grace, say, reopen).run()
 
 
 def _raise_descriptor_limit() -> None:

@@ -22,7 +22,7 @@ from hftp.counters import Counters
 from hftp.fast import ACCEPT_BATCH, CAN_SEND_FILES
 from hftp.limits import Limits
 from hftp.peer import Peer
-from hftp.stop import WAKE
+from hftp.stop import NOW, WAKE
 from hftp.streams import say
 
 TYPE_CHECKING = False
@@ -48,6 +48,7 @@ _NOBODY = frozenset(
         errno.ENETDOWN,
         errno.ENETUNREACH,
         errno.EHOSTUNREACH,
+        errno.EHOSTDOWN,
         errno.EOPNOTSUPP,
         errno.ETIMEDOUT,
     }
@@ -170,6 +171,9 @@ class Server:
         elif fd in self._told:
             for number in self.stop.take(fd):
                 self._obey(number)
+            if fd not in self.stop.filenos():  # the parent is gone: that is told once
+                self._told.discard(fd)
+                self._strategy.unwatch(fd)
 
     def keep_time(self) -> None:
         """Do what it is time for. To be called after each wait, however it ended."""
@@ -247,7 +251,12 @@ class Server:
 
     def _obey(self, number: int) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
-            self._begin_stop()
+            if not self._ends_at:
+                self._begin_stop(self.grace_s)
+            elif not self.stop.is_child:
+                self._begin_stop(0.0)
+        elif number == NOW:
+            self._begin_stop(0.0)
         elif number == signal.SIGUSR1:
             say(self.counters.describe(self.peers.values(), self._admission.count))
         elif number == signal.SIGHUP:
@@ -259,12 +268,11 @@ class Server:
 
     # Stopping
 
-    def _begin_stop(self) -> None:
-        grace_s = 0.0 if self._ends_at else self.grace_s
+    def _begin_stop(self, grace_s: float) -> None:
         self._ends_at = time.monotonic() + grace_s
         self._set_accepting(False)
         self._close_listeners()  # so that new clients are refused, and don't wait for nothing
-        self._strategy.tell(signal.SIGTERM)
+        self._strategy.tell(signal.SIGTERM if grace_s else NOW)
         for peer in list(self.peers.values()):
             self._strategy.ask_to_leave(peer)
 
@@ -273,7 +281,7 @@ class Server:
             peer.reset()
             self._strategy.expel(peer)
         # Those that were started for clients do the same; who does not is not asked again.
-        self._strategy.tell(signal.SIGKILL if self._cutting else signal.SIGTERM)
+        self._strategy.tell(signal.SIGKILL if self._cutting else NOW)
         self._cutting = True
         self._ends_at = time.monotonic() + _CUT_SECONDS
 

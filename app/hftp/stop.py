@@ -9,8 +9,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+# A parent's word to its children: end now. A terminal (Ctrl-C) and systemd (KillMode=control-group) send
+# their signal to parent and children alike, so a child that gets SIGTERM twice may have been asked once.
+NOW = signal.SIGUSR2
+
 # What ends the server, prints its counters, has it open its log anew; and says that a child has ended.
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP, signal.SIGCHLD)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, NOW, signal.SIGUSR1, signal.SIGHUP, signal.SIGCHLD)
 
 # No signal: another thread asks to look at what it has left.
 WAKE = 0
@@ -20,11 +24,15 @@ class Stop:
     """What a server was told, as a descriptor that a loop can wait for: a pipe that becomes readable.
 
     What comes before the loop looks stays in the pipe, so it can't be lost.
+
+    Attributes:
+        is_child: Whether it is the copy of one in a parent, who says what is to be done.
     """
 
     def __init__(self) -> None:
         self._open()
         self._lifeline: int | None = None
+        self.is_child = False
 
     def _open(self) -> None:
         self._reader, self._writer = os.pipe()
@@ -46,13 +54,13 @@ class Stop:
         """Forget what was told.
 
         Args:
-            fd: One of ``filenos()`` that has become readable.
+            fd: One of ``filenos()`` that has become readable. It may be none of them afterwards: then it is
+                not to be waited for any more.
 
         Returns:
             The signals' numbers.
         """
         if fd == self._lifeline:  # its other end is closed: the parent is gone
-            os.close(fd)
             self._lifeline = None
             return [signal.SIGTERM]
         try:
@@ -93,6 +101,7 @@ class Stop:
             self._open()
             os.close(lifeline[1])
             self._lifeline = lifeline[0]
+            self.is_child = True
             self._listen()
         except OSError:
             os._exit(1)

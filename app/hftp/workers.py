@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
 import time
+
+from hftp.stop import NOW
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ class Workers:
         stop: What ends ``run()``.
         grace_s: How long, in seconds, running answers may take at the end.
         say: Is told in a line when a worker dies.
+        reopen: Opens the log anew.
     """
 
     def __init__(
@@ -44,12 +48,14 @@ class Workers:
         stop: Stop,
         grace_s: float,
         say: Callable[[str], None],
+        reopen: Callable[[], None],
     ) -> None:
         self._listeners = listeners
         self._work = work
         self._stop = stop
         self._grace_s = grace_s
         self._say = say
+        self._reopen = reopen
         self._lifeline = os.pipe()
         self._workers: dict[int, int] = {}  # process: which one it is
         self._missing = set(range(len(listeners)))
@@ -109,6 +115,8 @@ class Workers:
                     listener.close()
             self._work(mine)
             code = 0
+        except BaseException:
+            sys.excepthook(*sys.exc_info())  # why it ends: nothing else would say so
         finally:
             os._exit(code)
 
@@ -116,14 +124,16 @@ class Workers:
         if number == signal.SIGCHLD:
             self._reap()
             return
-        if number in (signal.SIGTERM, signal.SIGINT):
-            number = signal.SIGTERM
+        if number in (signal.SIGTERM, signal.SIGINT, NOW):
+            number = NOW if self._ends_at else signal.SIGTERM
             if not self._ends_at:
                 self._ends_at = time.monotonic() + self._grace_s + _PATIENCE_SECONDS
                 self._missing.clear()
                 for listeners in self._listeners:
                     for listener in listeners:
                         listener.close()
+        elif number == signal.SIGHUP:
+            self._reopen()  # for those that will take the place of others
         self._tell(number)
 
     def _reap(self) -> None:
@@ -131,8 +141,8 @@ class Workers:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
-            which = self._workers.pop(pid)
-            if not self._ends_at:
+            which = self._workers.pop(pid, None)
+            if which is not None and not self._ends_at:  # whoever was started before exec() is no worker
                 self._missing.add(which)
                 self._say(f"worker {pid} {_how(status)}: another takes its place")
 

@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -77,6 +78,112 @@ def test_a_worker_that_dies_is_replaced(workers: RunningServer) -> None:
     code, errors = workers.stop()
     assert code == 0
     assert f"worker {victim} was ended by signal 9: another takes its place" in errors
+
+
+def test_a_worker_that_can_not_work_says_why(data: Path) -> None:
+    server = RunningServer(data, "-a", "127.0.0.1", "--workers", "2")
+    try:
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (5, 5))  # fork needs none, its work does
+        os.kill(server.children()[0], signal.SIGKILL)
+        wait_until(lambda: len(server.children()) == 1, "it is gone")
+        time.sleep(1.1)  # a worker is replaced so long after its start
+        code, errors = server.stop()
+        assert code == 0
+        assert "Too many open files" in errors
+    finally:
+        server.process.kill()
+        server.process.communicate()
+
+
+@pytest.mark.parametrize("flags", [["--workers", "2"], ["--strategy", "processes"]], ids=" ".join)
+def test_a_child_from_before_the_server_was_one_is_nothing_to_it(data: Path, flags: list[str]) -> None:
+    """A shell starts something, and becomes the server; as process 1 of a container it gets orphans, too."""
+    server = RunningServer(data, "-a", "127.0.0.1", *flags, under=["sh", "-c", 'sleep 1000 & exec "$0" "$@"'])
+    try:
+        with server.connect() as sock:
+            sock.sendall(b"get_metadata f\r\n")
+            assert receive_exactly(sock, len(SIZE_OF_F)) == SIZE_OF_F
+            child = next(pid for pid in server.children() if "sleep" in Path(f"/proc/{pid}/comm").read_text())
+            os.kill(child, signal.SIGTERM)
+            wait_until(lambda: child not in server.children(), "it is gone")
+            assert server.ask(b"get_metadata f\r\n") == SIZE_OF_F
+        assert server.stop() == (0, "")
+    finally:
+        server.process.kill()
+        server.process.communicate()
+
+
+@pytest.mark.parametrize("strategy", ["epoll", "asyncio", "processes"])
+def test_workers_do_not_compute_while_they_finish_for_a_supervisor_that_was_killed(
+    data: Path, strategy: str
+) -> None:
+    server = RunningServer(data, "-a", "127.0.0.1", "--workers", "2", "--strategy", strategy)
+    try:
+        with contextlib.ExitStack() as stack:
+            for _ in range(8):
+                sock = stack.enter_context(server.connect())
+                sock.sendall(b"get_slice huge 0 %d raw\r\n" % HUGE_BYTES)  # and does not take it
+                receive_exactly(sock, 100_000)
+            workers = server.children()
+            server.process.kill()
+            server.process.wait(PATIENCE_SECONDS)
+            time.sleep(0.2)
+            began_s = sum(map(_cpu_seconds, workers))
+            time.sleep(0.5)
+            assert sum(map(_cpu_seconds, workers)) - began_s < 0.1
+        wait_until(lambda: not any(_runs(pid) for pid in workers), "the workers have ended")
+    finally:
+        server.process.kill()
+        server.process.communicate()
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize(
+    "flags", [["--workers", "2"], ["--strategy", "processes"], ["--workers", "2", "--strategy", "processes"]]
+)
+def test_a_signal_to_all_of_a_servers_processes_is_one_signal(data: Path, flags: list[str]) -> None:
+    """Ctrl-C goes to all that a terminal shows, and SIGTERM of systemd to all of a service."""
+    size = 32 << 20
+    head = b"0 OK\r\nContent-Length: %d\r\n\r\n" % size
+    server = RunningServer(data, "-a", "127.0.0.1", *flags)
+    try:
+        with server.connect(receive_buffer_bytes=65536) as sock:
+            sock.sendall(b"get_slice huge 0 %d raw\r\n" % size)
+            assert receive_exactly(sock, len(head)) == head
+            children = server.children()
+            server.process.terminate()
+            time.sleep(0.2)  # until it was told on: two at a time would be one
+            for pid in children:
+                with contextlib.suppress(ProcessLookupError):  # nothing was left for it to do
+                    os.kill(pid, signal.SIGTERM)
+            time.sleep(0.1)
+            assert receive_all(sock) == bytes(size)
+        assert server.process.wait(PATIENCE_SECONDS) == 0
+    finally:
+        server.process.kill()
+        server.process.communicate()
+
+
+@pytest.mark.parametrize("flags", [["--workers", "2"], ["--workers", "2", "--strategy", "processes"]])
+def test_a_second_signal_to_a_supervisor_ends_the_grace_of_all(data: Path, flags: list[str]) -> None:
+    server = RunningServer(data, "-a", "127.0.0.1", *flags, "--grace", "1000")
+    try:
+        with server.connect() as sock:
+            sock.sendall(b"get_slice huge 0 %d raw\r\n" % HUGE_BYTES)
+            receive_exactly(sock, 100_000)
+            server.process.terminate()
+            time.sleep(0.1)
+            server.process.terminate()
+            assert server.process.wait(PATIENCE_SECONDS) == 0
+            with pytest.raises(ConnectionResetError):
+                receive_all(sock)
+    finally:
+        server.process.kill()
+        server.process.communicate()
 
 
 def test_workers_end_when_their_supervisor_is_killed(workers: RunningServer) -> None:
@@ -180,6 +287,25 @@ def test_a_log_that_was_renamed_is_begun_anew_when_told(data: Path, tmp_path: Pa
             server.process.send_signal(signal.SIGHUP)
             wait_until(lambda: is_logged(sock), "it is logged in the new one")
         assert server.stop() == (0, "")
+    finally:
+        server.process.kill()
+        server.process.communicate()
+
+
+def test_a_worker_that_takes_anothers_place_writes_to_the_new_log(data: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    server = RunningServer(data, "-a", "127.0.0.1", "--log", str(log), "--workers", "2")
+    try:
+        log.rename(tmp_path / "old")
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(log.exists, "it is begun anew")
+        old = server.children()
+        for pid in old:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: len(set(server.children()) - set(old)) == 2, "both are replaced")
+        assert server.ask(b"get_metadata f\r\n") == SIZE_OF_F
+        wait_until(lambda: "get_metadata" in log.read_text(), "it is logged in the new one")
+        assert server.stop()[0] == 0
     finally:
         server.process.kill()
         server.process.communicate()
@@ -329,7 +455,12 @@ def test_it_becomes_another_user_when_it_listens(data: Path) -> None:
 
 @pytest.mark.parametrize(
     ("user", "said"),
-    [("nobody-at-all", "there is no such user"), ("root:no-such-group", "there is no group")],
+    [
+        ("nobody-at-all", "there is no such user"),
+        ("9" * 20, "there is no such user"),
+        ("root:no-such-group", "there is no group"),
+        ("root:" + "9" * 20, "there can be no group"),
+    ],
 )
 def test_a_user_that_can_not_be_is_one_line(data: Path, user: str, said: str) -> None:
     ended = hftp("serve", "-a", "127.0.0.1", "-p", "0", "-d", str(data), "--user", user)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import struct
+import sys
 from contextlib import suppress
 
 from hftp.strategies.poll import Poll
@@ -62,17 +63,21 @@ class Processes(Poll):
             counters = server.counters
             os.write(self._report, _REPORT.pack(counters.requests, counters.bytes, counters.out_of_memory))
             code = 0
+        except BaseException:
+            sys.excepthook(*sys.exc_info())  # why it ends: nothing else would say so
         finally:
             os._exit(code)
 
     def reap(self) -> None:
         """Count the clients of children that have ended as gone."""
         with suppress(ChildProcessError):
-            while self._peers:
+            while True:
                 pid, _ = os.waitpid(-1, os.WNOHANG)
                 if not pid:
                     break
-                self.server.depart(self._peers.pop(pid))
+                peer = self._peers.pop(pid, None)
+                if peer is not None:  # whoever was started before exec() attends no client
+                    self.server.depart(peer)
         with suppress(BlockingIOError):
             for report in _REPORT.iter_unpack(os.read(self._reports, 1024 * _REPORT.size)):
                 self.server.count(*report)

@@ -34,6 +34,7 @@ class Threads(Poll):
         share_one_heap()
         self._done: deque[Peer] = deque()
         self._woken = False  # whether the server's thread was, and has not looked yet
+        self._stopping = False  # whether nothing more is to be answered
 
     def welcome(self, peer: Peer) -> None:
         """Start a thread for a client."""
@@ -58,6 +59,8 @@ class Threads(Poll):
             waiter.register(peer.fd, peer.wants)
             waiter.poll()
             lingered = peer.lingers_until
+            if self._stopping:
+                peer.stop()
             peer.turn()
             if peer.lingers_until and not lingered:  # the server's thread ends that
                 self._wake()
@@ -83,7 +86,7 @@ class Threads(Poll):
             peer.socket.shutdown(socket.SHUT_RDWR)
 
     def ask_to_leave(self, peer: Peer) -> None:
-        """Let its thread find that the client sends nothing more: what it has asked is still answered."""
-        peer.connection.stop()
+        """Have its thread finish the answer that has begun, and wake it if it waits for a request."""
+        self._stopping = True
         with suppress(OSError):
             peer.socket.shutdown(socket.SHUT_RD)
