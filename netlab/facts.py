@@ -146,12 +146,18 @@ class Publication:
         port: the port there.
         host: the container's name as a host of the lab.
         inside: the port in the container.
+        protocol: of both ports.
     """
 
     address: IPv4Address | IPv6Address
     port: int
     host: str
     inside: int
+    protocol: Protocol = Protocol.TCP
+
+    def leads_to(self, host: str, port: int, protocol: Protocol = Protocol.TCP) -> bool:
+        """Whether it leads to a port of a host."""
+        return (self.host, self.inside, self.protocol) == (host, port, protocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +170,7 @@ class Engine:
         filters_ipv6: whether it keeps its bridges apart, and publishes by NAT, for IPv6 too: since 27, before
             only if told to (`ip6tables`, an experimental feature).
         internal: the names of the networks that have no way out.
-        publications: every published TCP port.
-        publishes_udp: addresses and ports of its machine at which datagrams are led to a container.
+        publications: every published port.
         sharing: the containers that share its machine's network, and so have none of their own.
         published_elsewhere: addresses and ports that containers outside of the lab publish.
     """
@@ -177,7 +182,6 @@ class Engine:
     publications: tuple[Publication, ...] = ()
     sharing: tuple[str, ...] = ()
     published_elsewhere: tuple[tuple[IPv4Address | IPv6Address, int], ...] = ()
-    publishes_udp: tuple[tuple[IPv4Address | IPv6Address, int], ...] = ()
 
 
 def major_of(version: str) -> int:

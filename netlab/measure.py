@@ -87,9 +87,6 @@ def measure(
 
     Returns:
         A cell a question, in their order.
-
-    Raises:
-        NotPredictedError: nothing can be predicted of a dial, so nothing is dialled.
     """
     predictions = [
         predict(view, q.dial.bind, q.port, q.dial.host, q.dial.target, q.transport) for q in questions

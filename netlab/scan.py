@@ -77,7 +77,7 @@ class Scan:
     def publications_of(self, service: Service) -> tuple[Publication, ...]:
         """Return the published ports that lead to a service."""
         published = self.engine.publications if self.engine is not None else ()
-        return tuple(p for p in published if (p.host, p.inside) == (service.host, service.port))
+        return tuple(p for p in published if p.leads_to(service.host, service.port))
 
 
 def scan(lab: Lab, progress: Progress, port: int | None = None) -> Scan:
@@ -139,7 +139,7 @@ def _listeners(engine: Engine | None, host: str, facts: Facts) -> Iterator[Liste
     if engine is None or host != engine.host:
         yield from (listener for listener in facts.listeners if listener.address != ENGINE_RESOLVER)
     else:
-        published = {(publication.address, publication.port) for publication in engine.publications}
+        published = {(p.address, p.port) for p in engine.publications if p.protocol is Protocol.TCP}
         published.update(engine.published_elsewhere)
         yield from (own for own in facts.listeners if (own.address, own.port) not in published)
 
@@ -163,7 +163,7 @@ def _targets(lab: Lab, facts: Mapping[str, Facts], service: Service, vantage: st
             yield Target(f"{link.network}, {own.ip}", str(own.ip))
     if engine is not None and vantage == engine.host:
         for publication in engine.publications:
-            if (publication.host, publication.inside) == (service.host, service.port):
+            if publication.leads_to(service.host, service.port):
                 for address in dialled(publication, facts[engine.host]):
                     yield Target(f"published, {address}", str(address), publication.port)
 

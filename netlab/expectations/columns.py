@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 
-from netlab.experiments.plan import SERVER, Vantage
+from netlab.experiments.plan import SERVER, Service, Vantage
 from netlab.facts import Engine
-from netlab.model import Host, Target, Topology
+from netlab.model import Bind, Host, Target, Topology
 
 # What is dialled on the server's own host before its addresses.
 _OWN = ("localhost", "127.0.0.1", "::1")
@@ -16,7 +16,7 @@ _OWN = ("localhost", "127.0.0.1", "::1")
 def usual_vantages(
     topology: Topology,
     dialling: Iterable[str],
-    ports: Mapping[str, Sequence[int]],
+    services: Mapping[Bind, Service],
     engine: Engine | None = None,
     *,
     by_name: bool = True,
@@ -26,20 +26,20 @@ def usual_vantages(
     Args:
         topology: the lab's.
         dialling: the names of the others.
-        ports: of the services under test, by the names of their hosts.
+        services: those under test, by the bind that they have.
         engine: what a container engine adds to the lab: its machine dials the published ports, too.
         by_name: whether the hosts know each other by name; an inventory's names are for its reader only.
     """
-    hosts = {name: topology.host(name) for name in ports}
-    vantages = [Vantage(SERVER, {name: tuple(_from_itself(host)) for name, host in hosts.items()})]
+    hosts = {bind: topology.host(bind.host) for bind in services}
+    vantages = [Vantage(SERVER, {bind.name: tuple(_from_itself(host)) for bind, host in hosts.items()})]
     for vantage in dialling:
         targets = {}
-        for name, host in hosts.items():
+        for bind, host in hosts.items():
             # The engine's resolver knows its containers; its machine does not ask it.
-            knows = by_name and (engine is None or engine.host not in (vantage, name))
-            named = (Target("name", name),) if knows else ()
-            outside = (*named, *_addresses(host), *_published(host, ports[name], vantage, engine))
-            targets[name] = outside if vantage != name else ()
+            knows = by_name and (engine is None or engine.host not in (vantage, host.name))
+            named = (Target("name", host.name),) if knows else ()
+            outside = (*named, *_addresses(host), *_published(host, services[bind], vantage, engine))
+            targets[bind.name] = outside if vantage != host.name else ()
         if any(targets.values()):
             vantages.append(Vantage(vantage, targets))
     return tuple(vantages)
@@ -51,10 +51,10 @@ def _from_itself(server: Host) -> Iterator[Target]:
     yield from _addresses(server)
 
 
-def _published(server: Host, ports: Sequence[int], vantage: str, engine: Engine | None) -> Iterator[Target]:
+def _published(server: Host, service: Service, vantage: str, engine: Engine | None) -> Iterator[Target]:
     if engine is not None and vantage == engine.host:
         for publication in engine.publications:
-            if publication.host == server.name and publication.inside in ports:
+            if publication.leads_to(server.name, service.port, service.transport.protocol):
                 wildcard = publication.address.is_unspecified
                 loopback = ip_address("127.0.0.1" if publication.address.version == 4 else "::1")
                 address = loopback if wildcard else publication.address

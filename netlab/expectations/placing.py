@@ -14,7 +14,7 @@ from netlab.experiments.expand import Expansion
 from netlab.experiments.plan import SERVER, Service, Vantage
 from netlab.experiments.schema import BindSection, check_known
 from netlab.facts import Engine
-from netlab.model import Bind, Protocol, Topology
+from netlab.model import Bind, Topology
 from netlab.yamlfile import YamlFile
 
 
@@ -82,32 +82,24 @@ class Placement:
             FileError: the file names something that the lab does not have.
         """
         dialling = self._dialling()
-        usual = {vantage.name: vantage for vantage in self._usual_vantages(services, dialling)}
+        by_bind = {bind: services[bind.name] for bind in self.binds}
+        by_name = not isinstance(self.lab, InventoryLab)
+        everybody = usual_vantages(self.topology, dialling, by_bind, self.engine, by_name=by_name)
+        usual = {vantage.name: vantage for vantage in everybody}
         if self.said.vantages is None:
             return tuple(usual.values())
-        datagrams = any(service.transport.protocol is Protocol.UDP for service in services.values())
-        by = Protocol.UDP if datagrams else Protocol.TCP
         vantages = []
         for name, columns in self.said.vantages.items():
             if name in self.gone:
                 continue
             check_known(self.file, ("vantages", name), "vantage", name, {SERVER, *dialling})
             if columns is not None:
-                vantages.append(self._expansion.vantage(name, columns, self.binds, by))
+                vantages.append(self._expansion.vantage(name, columns, by_bind))
             elif name in usual:
                 vantages.append(usual[name])
             else:
                 raise self.file.error(("vantages", name), "it is the server's own host: call it server")
         return tuple(vantages)
-
-    def _usual_vantages(self, services: Mapping[str, Service], dialling: list[str]) -> tuple[Vantage, ...]:
-        ports: dict[str, list[int]] = {bind.host: [] for bind in self.binds}
-        for bind in self.binds:
-            service = services[bind.name]
-            if service.transport.protocol is Protocol.TCP:  # only such ports are followed when published
-                ports[bind.host].append(service.port)
-        by_name = not isinstance(self.lab, InventoryLab)
-        return usual_vantages(self.topology, dialling, ports, self.engine, by_name=by_name)
 
     def _dialling(self) -> list[str]:
         """Return who dials: of a lab that is made, neither routers nor servers, which are all alike."""

@@ -24,7 +24,7 @@ from netlab.experiments.schema import (
 from netlab.experiments.templates import slip_in_argument, untold
 from netlab.experiments.transporting import check_works, transport_of
 from netlab.facts import Engine, Publication
-from netlab.model import Bind, Link, Protocol, Target, Topology
+from netlab.model import Bind, Link, Target, Topology
 from netlab.yamlfile import Path, YamlFile
 
 # What has the form of an IPv4 address; no name has (RFC 1123, 2.1).
@@ -57,7 +57,7 @@ def expand(
         service=service,
         binds=binds,
         vantages=tuple(
-            expansion.vantage(v, columns, binds, service.transport.protocol)
+            expansion.vantage(v, columns, dict.fromkeys(binds, service))
             for v, columns in said.vantages.items()
         ),
         headline=_headline(document.file, said, said.headline),
@@ -148,27 +148,25 @@ class Expansion:
         self,
         name: str,
         said: Mapping[str, TargetSection],
-        binds: Iterable[Bind],
-        protocol: Protocol = Protocol.TCP,
+        services: Mapping[Bind, Service],
     ) -> Vantage:
-        """Return a vantage and what it dials of each bind's host.
+        """Return a vantage and what it dials of each bind.
 
         Args:
             name: what it is called below `vantages`.
             said: its section.
-            binds: of the hosts that it dials.
-            protocol: by which it does.
+            services: what is dialled, by the bind that it has.
 
         Raises:
             FileError: a name leads nowhere.
         """
         check_known(self._file, ("vantages", name), "vantage", name, {SERVER, *self._hosts})
         targets = {
-            bind.host: tuple(
-                self._target(("vantages", name, title), title, section, bind.host, protocol)
+            bind.name: tuple(
+                self._target(("vantages", name, title), title, section, bind.host, service)
                 for title, section in said.items()
             )
-            for bind in binds
+            for bind, service in services.items()
         }
         return Vantage(name, targets)
 
@@ -177,18 +175,19 @@ class Expansion:
         check_known(self._file, path, "network of the servers", network, devices)
         return devices[network]
 
-    def _target(self, path: Path, title: str, said: TargetSection, host: str, by: Protocol) -> Target:
-        if said.published and by is Protocol.UDP:
-            raise self._file.error(path, "what comes of published UDP ports is not predicted: dial the host")
-        port = self._published(path, host, said.published) if said.published else None
+    def _target(self, path: Path, title: str, said: TargetSection, host: str, service: Service) -> Target:
+        port = self._published(path, host, said.published, service) if said.published else None
         return Target(title, self._filled(path, said.address, host), port)
 
-    def _published(self, path: Path, host: str, kind: str) -> int:
-        mine = [p for p in (self._engine.publications if self._engine else ()) if p.host == host]
-        for publication in mine:
-            if _kind(publication) == kind:
+    def _published(self, path: Path, host: str, kind: str, service: Service) -> int:
+        for publication in self._engine.publications if self._engine else ():
+            if (
+                publication.leads_to(host, service.port, service.transport.protocol)
+                and _kind(publication) == kind
+            ):
                 return publication.port
-        raise self._file.error(path, f"no port of {host} is published on the host's {kind} address")
+        port = service.transport.protocol.port(service.port)
+        raise self._file.error(path, f"port {port} of {host} is not published on the host's {kind} address")
 
     def _filled(self, path: Path, template: str, host: str) -> str:
         """Return the template with the server's own name and addresses filled in, and those of the engine."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from netlab.checks import Hftp
@@ -55,7 +55,7 @@ class MachinesDraft:
         if not serving:
             raise LabError(f"none of the servers can be used: {', '.join(self.servers)}")
         binds = tuple(bind for host in serving for bind in _binds(host))
-        vantages = tuple(_vantages(topology, serving))
+        vantages = tuple(_vantages(topology, serving, binds))
         whole = Experiment(
             name="bind-address",
             title=_TITLE,
@@ -75,12 +75,13 @@ def _binds(host: Host) -> Iterator[Bind]:
         yield Bind(f"{host.name} {address}", host.name, address)
 
 
-def _vantages(topology: Topology, serving: list[Host]) -> Iterator[Vantage]:
+def _vantages(topology: Topology, serving: list[Host], binds: Iterable[Bind]) -> Iterator[Vantage]:
     local = (Target("localhost", "localhost"), Target("127.0.0.1", "127.0.0.1"))
-    yield Vantage(SERVER, {host.name: (*local, *_own(host)) for host in serving})
+    own = {host.name: tuple(_own(host)) for host in serving}
+    yield Vantage(SERVER, {bind.name: (*local, *own[bind.host]) for bind in binds})
     for dialling in topology.hosts:
         # What a server dials of itself stands in the first columns already.
-        targets = {host.name: tuple(_own(host)) if host is not dialling else () for host in serving}
+        targets = {bind.name: own[bind.host] if bind.host != dialling.name else () for bind in binds}
         if any(targets.values()):
             yield Vantage(dialling.name, targets)
 
@@ -98,7 +99,8 @@ def _title(link: Link, version: int) -> str:
 
 def _headline(first: Host, vantages: tuple[Vantage, ...]) -> Headline:
     columns = [("from the same machine", SERVER, "localhost")]
-    other = next((v for v in vantages if v.name != SERVER and v.targets[first.name]), None)
+    rows = tuple(f"{first.name} {address}" for address in _EVERYWHERE[:3])
+    other = next((v for v in vantages if v.name != SERVER and v.targets[rows[0]]), None)
     if other is not None:
-        columns.append((f"from {other.name}", other.name, other.targets[first.name][0].name))
-    return Headline(tuple(f"{first.name} {address}" for address in _EVERYWHERE[:3]), tuple(columns))
+        columns.append((f"from {other.name}", other.name, other.targets[rows[0]][0].name))
+    return Headline(rows, tuple(columns))

@@ -142,11 +142,11 @@ EVERYTHING = Selection()
 
 @dataclass(frozen=True, slots=True)
 class Vantage:
-    """A column group: who dials, and for each bind's host, what.
+    """A column group: who dials, and for each bind, what.
 
     Attributes:
         name: a host's name, or `server` for the server's own host.
-        targets: by the name of the bind's host, in the order of the columns.
+        targets: by the name of the bind, in the order of the columns.
     """
 
     name: str
@@ -159,8 +159,8 @@ class Vantage:
     def only(self, selection: Selection) -> Vantage:
         """Return the vantage with some of its columns."""
         targets = {
-            host: tuple(target for target in targets if selection.has_target(target.name))
-            for host, targets in self.targets.items()
+            bind: tuple(target for target in targets if selection.has_target(target.name))
+            for bind, targets in self.targets.items()
         }
         return replace(self, targets=targets)
 
@@ -221,7 +221,7 @@ class Experiment:
         """Yield every cell's question, row by row."""
         for bind in self.binds:
             for vantage in self.vantages:
-                for target in vantage.targets[bind.host]:
+                for target in vantage.targets[bind.name]:
                     yield Dial(bind, vantage.name, vantage.host(bind), target)
 
     def rounds(self) -> Iterator[tuple[Bind, ...]]:

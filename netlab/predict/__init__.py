@@ -31,9 +31,6 @@ def predict(
 
     Returns:
         The outcome; its reason, step by step; and what would open it, where it is not open.
-
-    Raises:
-        NotPredictedError: the dial leads to a UDP port that a container engine publishes.
     """
     protocol, dialled = transport.protocol, target.port or port
     if bind.address and (failure := cannot_bind(view.facts[bind.host], bind, port, protocol)):

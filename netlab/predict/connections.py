@@ -9,7 +9,7 @@ from netlab.predict.dialling import Dialling
 from netlab.predict.listeners import find_listener
 from netlab.predict.output import source_with_another_route
 from netlab.predict.path import lost, send
-from netlab.predict.publishing import inner_address, is_proxied, publication_of
+from netlab.predict.publishing import publication_of
 from netlab.predict.view import Delivered
 
 
@@ -50,37 +50,14 @@ class Connection(Dialling):
         self, engine: Engine, publication: Publication, destination: IPAddress, sent: Delivered
     ) -> Prediction:
         """Follow a dial to a published port into the container that it leads to."""
-        inner = inner_address(self.view.facts[publication.host], destination.version)
-        if inner is None:
-            text = f"{publication.host} has no default route: nothing of it is published"
-            self.note("publish", engine.host, text, f"routes of {publication.host}")
-            remedy = f"give {publication.host} a network that is not internal"
-            return self.end(Outcome(Verdict.REFUSED), remedy)
-        outside, inside = endpoint(destination, publication.port), endpoint(inner, publication.inside)
-        from_inside = sent.host != self.vantage and self.view.network(sent.host, sent.device) is not None
-        facts = self.view.facts[engine.host]
-        dialled, by = self.dialled, sent.device
-        if not is_proxied(engine, facts, destination, dialled, by, inner, from_inside=from_inside):
-            text = f"{outside} becomes {inside} of {publication.host}"
-            self.note("publish", engine.host, text, f"published ports; NAT of Docker {engine.version}")
-            return self._into(engine, publication, inner)
-        text = f"the engine's proxy takes {outside}, and dials {inside} of {publication.host}"
-        self.note("publish", engine.host, text, f"published ports; docker-proxy of Docker {engine.version}")
-        behind = self._into(engine, publication, inner)
-        if behind.outcome.verdict is Verdict.OPEN:
-            return behind
-        text = "the proxy has accepted already: it can only hang up"
-        self.note("answer", engine.host, text, "docker-proxy")
-        wildcard = "0.0.0.0" if inner.version == 4 else "::"
-        remedy = f"the published port leads to {inside}: in {publication.host}, listen there or on {wildcard}"
-        return self.end(Outcome(Verdict.ACCEPTED, "reset"), remedy)
-
-    def _into(self, engine: Engine, publication: Publication, inner: IPAddress) -> Prediction:
-        """Dial the container's own address and port from the engine's machine."""
         onward = Connection(self.view, self.bind, self.port, engine.host, publication.inside)
-        ended = onward._follow(inner, None, None)
-        self.steps += ended.reason
-        return self.end(ended.outcome, ended.remedy)
+        led = self.lead_inside(engine, publication, destination, sent, onward)
+        if not led.proxied or led.came.outcome.verdict is Verdict.OPEN:
+            return led.came
+        self.note(
+            "answer", engine.host, "the proxy has accepted already: it can only hang up", "docker-proxy"
+        )
+        return self.end(Outcome(Verdict.ACCEPTED, "reset"), led.remedy)
 
     def _answer(self, destination: IPAddress, sent: Delivered) -> Prediction:
         facts = self.view.facts[sent.host]

@@ -6,8 +6,7 @@ be a timeout of a connection is `no-answer` here.
 
 from __future__ import annotations
 
-from netlab.errors import NetlabError
-from netlab.facts import Engine, Listener
+from netlab.facts import Engine, Listener, Publication
 from netlab.model import (
     AnswersFrom,
     Bind,
@@ -24,12 +23,12 @@ from netlab.predict.binding import describe, describe_all
 from netlab.predict.dialling import Dialling
 from netlab.predict.listeners import bound_to, find_listener
 from netlab.predict.path import answered, lost, send
+from netlab.predict.publishing import publication_of
 from netlab.predict.sources import is_of_one_link
 from netlab.predict.view import Delivered, View
 
-
-class NotPredictedError(NetlabError):
-    """A dial of which netlab does not know enough to say what must come of it."""
+# How the proxy of published ports answers.
+_BY_PROXY = Transport(Protocol.UDP, AnswersFrom.ROUTED)
 
 
 class Exchange(Dialling):
@@ -47,14 +46,10 @@ class Exchange(Dialling):
         self, view: View, bind: Bind, port: int, vantage: str, dialled: int, transport: Transport
     ) -> None:
         super().__init__(view, bind, port, vantage, dialled)
-        self._answers_from = transport.answers_from
+        self._transport = transport
 
     def reach(self, destination: IPAddress, device: str | None) -> Prediction:
-        """Say what comes of one address: what `Dialling` asks for.
-
-        Raises:
-            NotPredictedError: a container engine leads what is sent there to a container.
-        """
+        """Say what comes of one address: what `Dialling` asks for."""
         sent = send(self.view, self.vantage, destination, device, protocol=Protocol.UDP)
         if isinstance(sent, Prediction):
             self.steps += sent.reason
@@ -63,18 +58,42 @@ class Exchange(Dialling):
             return self.end(Outcome(Verdict.NO_ANSWER) if silent else sent.outcome, remedy)
         self.steps += sent.steps
         engine = self.view.engine
-        if (
-            engine is not None
-            and sent.host == engine.host
-            and _is_published(engine, destination, self.dialled)
-        ):
-            raise NotPredictedError(
-                f"{self.vantage} dials {endpoint(destination, self.dialled)}/udp, which {engine.host} "
-                f"publishes: what comes of published UDP ports is not predicted; dial {self.bind.host} itself"
-            )
+        if engine is not None and sent.host == engine.host:
+            publication = publication_of(engine, destination, self.dialled, Protocol.UDP)
+            if publication is not None:
+                return self._published(engine, publication, destination, sent)
         sockets = self.view.facts[sent.host].datagram_sockets
         found = find_listener(sockets, destination, self.dialled, sent.device, Protocol.UDP)
         return self._unheard(destination, sent) if found is None else self._heard(destination, sent, found)
+
+    def _published(
+        self, engine: Engine, publication: Publication, destination: IPAddress, sent: Delivered
+    ) -> Prediction:
+        """Follow a question to a published port into the container that it leads to, and the answer back.
+
+        The proxy asks by a connected socket for each asker, and passes on what that gets: no ICMP errors, and
+        nothing from another address. It answers by the socket that it was asked by.
+
+        Source: moby, `cmd/docker-proxy/udp_proxy_linux.go`.
+        """
+        onward = Exchange(self.view, self.bind, self.port, engine.host, publication.inside, self._transport)
+        led = self.lead_inside(engine, publication, destination, sent, onward)
+        if not led.proxied:
+            return led.came
+        if led.came.outcome.verdict not in self.settles:
+            text = "the proxy gets no answer that it would pass on"
+            self.note("answer", engine.host, text, "docker-proxy")
+            return self.end(Outcome(Verdict.NO_ANSWER), led.came.remedy and led.remedy)
+        sockets = self.view.facts[sent.host].datagram_sockets
+        proxy = find_listener(sockets, destination, self.dialled, sent.device, Protocol.UDP)
+        assert proxy is not None, "it has taken the question"
+        back = self._answer(destination, sent, proxy, _BY_PROXY)
+        if isinstance(back, Step):
+            self._note_lost(sent, back, "the answer")
+            return self.end(Outcome(Verdict.NO_ANSWER), f"give {sent.host} a way back to {sent.source}")
+        if back.source != destination:
+            return self._from_elsewhere(destination, sent, back.source)
+        return led.came
 
     def needs_interface(self, destination: IPAddress) -> bool:
         """Return whether connect(2) has to be told the interface: for multicast of a link, too."""
@@ -103,7 +122,7 @@ class Exchange(Dialling):
         """A socket takes it: the answer has to get back, and to come from where the question went."""
         host = sent.host
         self.note("listener", host, f"{describe(socket)} takes it", self._lookup_rule(destination, host))
-        back = self._answer(destination, sent, socket)
+        back = self._answer(destination, sent, socket, self._transport)
         if isinstance(back, Step):
             self._note_lost(sent, back, "the answer")
             by = f" by {socket.device}, to which the socket is bound" if socket.device else ""
@@ -117,13 +136,15 @@ class Exchange(Dialling):
         self.note("answer", host, f"the service answers, from {destination}", self._source_rule(socket))
         return self.end(Outcome(Verdict.OPEN), "")
 
-    def _answer(self, destination: IPAddress, sent: Delivered, socket: Listener) -> Delivered | Step:
+    def _answer(
+        self, destination: IPAddress, sent: Delivered, socket: Listener, by: Transport
+    ) -> Delivered | Step:
         """Follow the answer; a socket bound to an interface answers by no other, none from a broadcast."""
         own = bound_to(socket)
         device = sent.device if is_of_one_link(sent.source) else socket.device
         source: IPAddress | None = own
         if own.is_unspecified or own.is_multicast or sent.broadcast:
-            dialled = self._answers_from is AnswersFrom.DIALLED and not sent.broadcast
+            dialled = by.answers_from is AnswersFrom.DIALLED and not sent.broadcast
             source = destination if dialled else None
         return answered(self.view, sent.host, source, sent.source, self.vantage, device, sent.learnt)
 
@@ -154,7 +175,7 @@ class Exchange(Dialling):
     def _source_rule(self, socket: Listener) -> str:
         if not bound_to(socket).is_unspecified:
             return "the address that the socket is bound to"
-        if self._answers_from is AnswersFrom.DIALLED:
+        if self._transport.answers_from is AnswersFrom.DIALLED:
             return "answers-from: dialled"
         return "the source that goes with the route; RFC 1122, 4.1.3.5"
 
@@ -162,11 +183,3 @@ class Exchange(Dialling):
     def _lookup_rule(destination: IPAddress, host: str) -> str:
         rule = "__udp4_lib_lookup" if destination.version == 4 else "__udp6_lib_lookup"
         return f"sockets of {host}; {rule}"
-
-
-def _is_published(engine: Engine, destination: IPAddress, port: int) -> bool:
-    return any(
-        number == port
-        and (address == destination or (address.is_unspecified and address.version == destination.version))
-        for address, number in engine.publishes_udp
-    )

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import ClassVar
 
-from netlab.facts import Resolution
-from netlab.model import Bind, IPAddress, Outcome, Prediction, Protocol, Step, Target, Verdict
+from netlab.facts import Engine, Publication, Resolution
+from netlab.model import Bind, IPAddress, Outcome, Prediction, Protocol, Step, Target, Verdict, endpoint
 from netlab.predict.binding import describe_all, describe_others
+from netlab.predict.publishing import inner_address, is_proxied
 from netlab.predict.routing import interface_of
 from netlab.predict.sources import is_of_one_link
-from netlab.predict.view import View
+from netlab.predict.view import Delivered, View
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
+    """What comes of a dial to a published port, behind it.
+
+    Attributes:
+        came: what comes of dialling the container from the engine's machine.
+        proxied: whether a proxy does so, and speaks to whoever dials itself.
+        remedy: what would open it, where the proxy gets nowhere.
+    """
+
+    came: Prediction
+    proxied: bool = False
+    remedy: str = ""
 
 
 class Dialling(ABC):
@@ -103,6 +120,48 @@ class Dialling(ABC):
             remedy = f"name the interface: {destination}%eth0"
             return self.end(Outcome(Verdict.UNREACHABLE, "EINVAL"), remedy)
         return self.reach(destination, device)
+
+    def lead_inside(
+        self,
+        engine: Engine,
+        publication: Publication,
+        destination: IPAddress,
+        sent: Delivered,
+        onward: Dialling,
+    ) -> Led:
+        """Follow a dial to a published port into the container that it leads to.
+
+        Args:
+            engine: what publishes it.
+            publication: the port.
+            destination: where on the engine's machine it is dialled.
+            sent: how the packet came there.
+            onward: dials the port inside from the engine's machine.
+        """
+        inner = inner_address(self.view.facts[publication.host], destination.version)
+        if inner is None:
+            text = f"{publication.host} has no default route: nothing of it is published"
+            self.note("publish", engine.host, text, f"routes of {publication.host}")
+            remedy = f"give {publication.host} a network that is not internal"
+            return Led(self.end(Outcome(Verdict.REFUSED), remedy))
+        outside, inside = endpoint(destination, publication.port), endpoint(inner, publication.inside)
+        from_inside = sent.host != self.vantage and self.view.network(sent.host, sent.device) is not None
+        facts = self.view.facts[engine.host]
+        proxied = is_proxied(
+            *(engine, facts, destination, self.dialled, sent.device, inner),
+            from_inside=from_inside,
+            protocol=self.protocol,
+        )
+        text, by = f"{outside} becomes {inside} of {publication.host}", "NAT"
+        if proxied:
+            text = f"the engine's proxy takes {outside}, and dials {inside} of {publication.host}"
+            by = "docker-proxy"
+        self.note("publish", engine.host, text, f"published ports; {by} of Docker {engine.version}")
+        ended = onward.reach(inner, None)
+        self.steps += ended.reason
+        wildcard = "0.0.0.0" if inner.version == 4 else "::"
+        remedy = f"the published port leads to {inside}: in {publication.host}, listen there or on {wildcard}"
+        return Led(self.end(ended.outcome, ended.remedy), proxied, remedy)
 
     def needs_interface(self, destination: IPAddress) -> bool:
         """Return whether connect(2) has to be told the interface; it takes no multicast for a connection."""

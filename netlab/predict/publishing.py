@@ -9,7 +9,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from netlab.facts import Engine, Facts, Publication
-from netlab.model import IPAddress
+from netlab.model import IPAddress, Protocol
 from netlab.predict.arrival import Drop
 from netlab.predict.listeners import find_listener
 from netlab.predict.routing import lookup
@@ -43,9 +43,11 @@ def kept_apart(engine: Engine, version: int, came_from: str | None, leads_to: st
     )
 
 
-def publication_of(engine: Engine, destination: IPAddress, port: int) -> Publication | None:
+def publication_of(
+    engine: Engine, destination: IPAddress, port: int, protocol: Protocol = Protocol.TCP
+) -> Publication | None:
     """Return the published port that is dialled at an address of the engine's machine, if one is."""
-    mine = [publication for publication in engine.publications if publication.port == port]
+    mine = [p for p in engine.publications if (p.port, p.protocol) == (port, protocol)]
     exact = (publication for publication in mine if publication.address == destination)
     wild = (
         publication
@@ -64,6 +66,7 @@ def is_proxied(
     inner: IPAddress,
     *,
     from_inside: bool,
+    protocol: Protocol = Protocol.TCP,
 ) -> bool:
     """Return whether the userland proxy takes a dial to a published port, and not address translation.
 
@@ -79,8 +82,9 @@ def is_proxied(
         device: the interface that the packet came in by.
         inner: the container's address that it leads to.
         from_inside: whether it came from one of the engine's own networks.
+        protocol: by which it is dialled.
     """
-    if find_listener(facts.listeners, destination, port, device) is None:
+    if find_listener(facts.sockets(protocol), destination, port, device, protocol) is None:
         return False
     untranslated = destination.version != inner.version or (
         destination.version == 6 and not engine.filters_ipv6

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from netlab.facts import Engine, Listener, Publication, major_of
-from netlab.model import endpoint
+from netlab.model import Protocol, endpoint
 from netlab.report.furthest import furthest
 from netlab.scan import Scan, Service
 
@@ -29,6 +29,10 @@ def _published(scan: Scan, engine: Engine) -> Iterator[str]:
         if publication.address.is_loopback:
             continue
         at = endpoint(publication.address, publication.port)
+        if publication.protocol is Protocol.UDP:
+            inside = f"{publication.host}:{publication.inside}/udp"
+            yield f"{at}/udp leads {_who(publication)} to {inside}, which was not asked"
+            continue
         service = found.get((publication.host, publication.inside))
         if service is None:
             yield f"{at} leads to {publication.host}:{publication.inside}, where nothing listens"

@@ -165,6 +165,80 @@ expect:
     assert "as expected" in ended.stdout
 
 
+# A UDP server that is told where to listen; `peer` asks at the addresses of the engine's machine.
+ANSWERS = """\
+import socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind((sys.argv[1], 53))
+while True:
+    server.sendto(b"pong", server.recvfrom(2048)[1])
+"""
+UDP_COMPOSE = """\
+x-server: &server
+  image: hftp-server
+  init: true
+  healthcheck: {test: [CMD, "true"], interval: 1s}
+  volumes: ["./answers.py:/answers.py:ro"]
+services:
+  dns:
+    <<: *server
+    entrypoint: [python3, /answers.py, 0.0.0.0]
+    ports: ["18053:53/udp", "127.0.0.1:18054:54/tcp"]
+    networks: [front, back]
+  local:
+    <<: *server
+    entrypoint: [python3, /answers.py, 127.0.0.1]
+    ports: ["18055:53/udp"]
+    networks: [front]
+  peer: {image: hftp-client, entrypoint: [sleep, infinity], init: true, networks: [front]}
+networks:
+  front: {ipam: {config: [{subnet: 198.18.124.0/24}]}}
+  back: {ipam: {config: [{subnet: 198.18.125.0/24}]}}
+"""
+UDP_CHECK = """\
+lab: {compose: udp.yaml}
+service: {protocol: udp, port: 53, check: {send-expect: {send: ping, expect: pong}}}
+binds: {dns: , local: }
+patience_s: 1
+"""
+UDP_RULES = """\
+vantages: [host, peer]
+expect:
+  - allow: {bind: dns}
+  - no-answer: {bind: dns, from: peer, to: back-ipv4}  # networks are kept apart
+  - refused: {bind: local}
+  - no-answer: {bind: local, to: published-*}  # the proxy keeps ICMP errors to itself
+"""
+UDP_GATEWAYS = """\
+vantages:
+  peer:
+    front: {address: "{engine.front.ipv4}", published: any}
+    back: {address: "{engine.back.ipv4}", published: any}
+  host:
+    front: {address: "{engine.front.ipv4}", published: any}
+    two: {address: 127.0.0.2, published: any}
+expect:
+  - allow: {bind: dns}
+  - wrong-source (198.18.124.1): {bind: dns, from: peer, to: back}  # of the proxy, which is on a wildcard
+  - wrong-source (127.0.0.1): {bind: dns, from: host, to: two}
+  - no-answer: {bind: local}
+  - refused: {bind: local, from: host, to: front}  # by translation
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "cells"), [(UDP_RULES, 12), (UDP_GATEWAYS, 8)], ids=["everywhere", "at gateways"]
+)
+def test_a_published_udp_port_is_asked_and_predicted_as_any(
+    engine: Engine, folder: Path, asked: str, cells: int
+) -> None:
+    (folder / "udp.yaml").write_text(UDP_COMPOSE)
+    (folder / "answers.py").write_text(ANSWERS)
+    ended = check(engine, folder, UDP_CHECK + asked, "--strict")
+    assert ended.returncode == ExitCode.OK, ended.stdout + ended.stderr
+    assert f"{cells} cells, {cells} of {cells} as expected" in ended.stdout
+
+
 def test_a_lab_of_containers_has_no_routers(engine: Engine, folder: Path) -> None:
     text = "service: {image: hftp-server, port: 19500}\nlab: bind-address\n"
     ended = check(engine, folder, text)

@@ -16,7 +16,7 @@ from docker.errors import NotFound
 from netlab.backends.compose.engine import asking
 from netlab.facts import Engine as EngineFacts
 from netlab.facts import Publication, major_of
-from netlab.model import Host, IPAddress, IPInterface, IPNetwork, Link, Network, Topology
+from netlab.model import Host, IPAddress, IPInterface, IPNetwork, Link, Network, Protocol, Topology
 from netlab.printable import printable
 
 if TYPE_CHECKING:
@@ -115,7 +115,6 @@ def describe(
         filters_ipv6=major_of(version) >= 27 or experimental,
         internal=tuple(names[identity] for identity, said in bridges.items() if said.get("Internal")),
         publications=tuple(_publications(own)),
-        publishes_udp=tuple((udp.address, udp.port) for udp in _publications(own, "udp")),
         sharing=tuple(host for host, c in named.items() if _shared_with(c) == "host"),
     )
     topology = Topology(tuple(_networks(bridges, names)), (*hosts, gateways))
@@ -154,15 +153,15 @@ def _shared_with(container: Inspected) -> str | None:
     return mode.removeprefix("container:") if mode.startswith("container:") else None
 
 
-def _publications(containers: Mapping[str, Inspected], wanted: str = "tcp") -> Iterator[Publication]:
+def _publications(containers: Mapping[str, Inspected]) -> Iterator[Publication]:
     for host, container in containers.items():
         for inside, outside in (container["NetworkSettings"].get("Ports") or {}).items():
             port, _, protocol = inside.partition("/")
-            if protocol != wanted:
+            if protocol not in [*Protocol]:  # SCTP
                 continue
             for binding in outside or ():
                 address = ip_address(binding["HostIp"] or "0.0.0.0")
-                yield Publication(address, int(binding["HostPort"]), host, int(port))
+                yield Publication(address, int(binding["HostPort"]), host, int(port), Protocol(protocol))
 
 
 def _published_elsewhere(project: str, listed: Iterable[Inspected]) -> Iterator[tuple[IPAddress, int]]:

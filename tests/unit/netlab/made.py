@@ -153,13 +153,10 @@ def matrix(**changed: Outcome | None) -> Matrix:
         Host(name, (Link("eth0", "lan", (ip_interface(f"{address}/24"),)),))
         for name, address in ADDRESSES.items()
     )
+    lan = {bind.name: Target("lan", ADDRESSES[bind.host]) for bind in BINDS}
     targets: dict[str, dict[str, tuple[Target, ...]]] = {
-        SERVER: {
-            name: (Target("localhost", "127.0.0.1"), Target("lan", ADDRESSES[name])) for name in ADDRESSES
-        },
-        "peer": {
-            name: (Target("lan", ADDRESSES[name]), Target("127.0.0.1", "127.0.0.1")) for name in ADDRESSES
-        },
+        SERVER: {bind: (Target("localhost", "127.0.0.1"), target) for bind, target in lan.items()},
+        "peer": {bind: (target, Target("127.0.0.1", "127.0.0.1")) for bind, target in lan.items()},
     }
     experiment = Experiment(
         name="made-by-hand",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from netlab.facts import Publication
+from netlab.model import Protocol
 
 project = pytest.importorskip("netlab.backends.compose.project", reason="the docker SDK is not installed")
 
@@ -63,12 +64,8 @@ def test_the_machine_has_an_address_on_every_bridge(containers: Inspected, netwo
     assert all(link.device.startswith("br-") for link in machine.links)
 
 
-def test_published_ports_are_read_those_of_udp_apart(containers: Inspected, networks: Inspected) -> None:
+def test_published_ports_are_read_those_of_udp_too(containers: Inspected, networks: Inspected) -> None:
     engine = described(containers, networks).engine
-    assert sorted(engine.publishes_udp, key=str) == [
-        (ip_address("0.0.0.0"), 32771),
-        (ip_address("::"), 32771),
-    ]
     publications = engine.publications
     assert sorted(publications, key=lambda p: (p.port, str(p.address))) == [
         Publication(ip_address("0.0.0.0"), 28080, "web", 8000),
@@ -76,6 +73,8 @@ def test_published_ports_are_read_those_of_udp_apart(containers: Inspected, netw
         Publication(ip_address("127.0.0.1"), 28081, "guarded", 8100),
         Publication(ip_address("0.0.0.0"), 28090, "admin", 9000),
         Publication(ip_address("::"), 28090, "admin", 9000),
+        Publication(ip_address("0.0.0.0"), 32771, "web", 5353, Protocol.UDP),
+        Publication(ip_address("::"), 32771, "web", 5353, Protocol.UDP),
     ]
 
 

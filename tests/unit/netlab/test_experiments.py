@@ -477,7 +477,7 @@ def test_names_and_addresses_are_filled_in_for_each_server() -> None:
         Bind("back-device", "server-device", "0.0.0.0", device="eth1"),
     )
     (vantage,) = experiment.vantages
-    assert vantage.targets["server-device"] == (
+    assert vantage.targets["back-device"] == (
         Target("name", "server-device"),
         Target("lan-ipv4", "198.18.1.21"),
         Target("lan-ipv6", "2001:db8:1::21"),

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from netlab.facts import Engine
 from netlab.model import AnswersFrom, Bind, Outcome, Protocol, Target, Transport, Verdict
 from netlab.predict import predict
-from netlab.predict.datagrams import NotPredictedError
-from tests.unit.netlab.made import OPEN, PORT, REFUSED, facts, interface, ip, listener, route, view
+from tests.unit.netlab.made import OPEN, PORT, REFUSED, facts, interface, listener, route, view
 
 if TYPE_CHECKING:
     from netlab.facts import Listener
@@ -122,11 +119,3 @@ def test_a_bound_device_outweighs_the_family_as_it_does_not_in_tcp() -> None:
     on_device, plain = listener("::", device="eth0"), listener("0.0.0.0")
     steps = [step.text for step in asked(lab(plain, on_device), "198.18.1.11").reason]
     assert f"[::]:{PORT} (IPv4 too) on eth0 takes it" in steps
-
-
-def test_a_published_udp_port_is_not_predicted_and_that_is_said() -> None:
-    engine = Engine("server", "26.1.5", filters_ipv6=False, publishes_udp=((ip("0.0.0.0"), PORT),))
-    published = replace(lab(listener("0.0.0.0")), engine=engine)
-    with pytest.raises(NotPredictedError, match=r"198\.18\.1\.11:19500/udp, which server publishes"):
-        asked(published, "198.18.1.11")
-    assert asked(published, "198.18.1.11", port=PORT + 1).outcome == REFUSED

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from netlab.checks import AnyAnswer, Tcp
+from netlab.expectations.columns import usual_vantages
+from netlab.experiments.plan import Service
 from netlab.facts import Engine, Publication
-from netlab.model import Bind, Outcome, Target, Topology, Verdict
+from netlab.model import Bind, Host, Outcome, Protocol, Target, Topology, Transport, Verdict
 from netlab.predict import View, predict
 from netlab.predict.publishing import inner_address, is_proxied, kept_apart, publication_of
 from tests.unit.netlab.made import OPEN, REFUSED, facts, interface, ip, listener, route, view
@@ -115,6 +120,28 @@ def test_published_ports_lead_to_the_address_on_the_default_route() -> None:
     assert inner_address(facts(front, back, routes=(unreachable,)), 4) is None
 
 
+def test_each_bind_dials_the_published_ports_that_lead_to_its_own_port() -> None:
+    publications = (
+        Publication(ip("0.0.0.0"), 8080, "web", 80),
+        Publication(ip("127.0.0.1"), 8443, "web", 443),
+        Publication(ip("0.0.0.0"), 8053, "web", 80, Protocol.UDP),
+        Publication(ip("0.0.0.0"), 8081, "other", 80),
+    )
+    services = {
+        Bind("plain", "web", ""): Service(80, Tcp()),
+        Bind("secure", "web", ""): Service(443, Tcp()),
+        Bind("quic", "web", ""): Service(80, AnyAnswer(b"?"), transport=Transport(Protocol.UDP)),
+    }
+    lab = Topology((), (Host("web", ()), Host("host", ())))
+    at = replace(engine(), publications=publications)
+    _, by_host = usual_vantages(lab, ["host"], services, at)
+    assert {bind: [target.name for target in targets] for bind, targets in by_host.targets.items()} == {
+        "plain": ["published-127.0.0.1:8080"],
+        "secure": ["published-127.0.0.1:8443"],
+        "quic": ["published-127.0.0.1:8053"],
+    }
+
+
 # --- Whole dials to published ports ----------------------------------------------------------------------
 
 
@@ -160,6 +187,36 @@ def test_what_comes_of_dialling_a_published_port(
         project(socket), Bind("web", "web", socket), 80, vantage, Target("it", address, port)
     )
     assert prediction.outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("socket", "vantage", "address", "outcome"),
+    [
+        ("0.0.0.0", "host", "127.0.0.1", OPEN),
+        ("0.0.0.0", "host", "198.18.2.1", OPEN),
+        ("0.0.0.0", "peer", "198.18.2.1", OPEN),
+        # The proxy's socket is on a wildcard: it answers from where the way back begins.
+        ("0.0.0.0", "host", "127.0.0.2", Outcome(Verdict.WRONG_SOURCE, "127.0.0.1")),
+        ("0.0.0.0", "peer", "198.18.1.1", Outcome(Verdict.WRONG_SOURCE, "198.18.2.1")),
+        # Translation carries ICMP errors back, too; the proxy keeps them to itself.
+        ("127.0.0.1", "host", "198.18.2.1", REFUSED),
+        ("127.0.0.1", "host", "127.0.0.1", Outcome(Verdict.NO_ANSWER)),
+        ("127.0.0.1", "peer", "198.18.2.1", Outcome(Verdict.NO_ANSWER)),
+    ],
+)
+def test_what_comes_of_asking_at_a_published_udp_port(
+    socket: str, vantage: str, address: str, outcome: Outcome
+) -> None:
+    tcp = project(socket)
+    publications = tuple(replace(p, protocol=Protocol.UDP) for p in PUBLISHED if p.host == "web")
+    lab = View(
+        {host: replace(its, listeners=(), datagram_sockets=its.listeners) for host, its in tcp.facts.items()},
+        tcp.topology,
+        replace(engine(), publications=publications),
+    )
+    bind, target = Bind("web", "web", socket), Target("it", address, 8081)
+    assert predict(lab, bind, 80, vantage, target, Transport(Protocol.UDP)).outcome == outcome
+    assert predict(tcp, bind, 80, vantage, target, Transport(Protocol.UDP)).outcome == REFUSED
 
 
 def test_where_the_proxy_is_switched_off_it_is_refused_instead() -> None:
