@@ -13,7 +13,7 @@ import pytest
 from tests.fuzz.session import cut, write_files
 from tests.fuzz.test_corpus import inputs
 from tests.hftp.conftest import HUGE_BYTES, STRATEGIES
-from tests.hftp.serving import reset, running_server
+from tests.hftp.serving import open_descriptors, receive_exactly, reset, running_server, wait_until
 from tests.property.hftp.model import model_stream
 
 if TYPE_CHECKING:
@@ -86,3 +86,29 @@ def test_any_mix_of_clients_leaves_nothing_behind(server: RunningServer) -> None
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(be_clients, range(8)))
+
+
+@pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name != "sequential"])
+def test_any_mix_of_clients_leaves_every_place_free_and_no_other(data: Path, strategy: str) -> None:
+    """Of the places of one address as many as there were, whoever was let in, refused or reset meanwhile."""
+    places = 5
+    with running_server(data, "--strategy", strategy, "--max-per-address", str(places)) as server:
+
+        def be_clients(seed: int) -> None:
+            random = Random(seed)
+            for _ in range(10):
+                with contextlib.suppress(ConnectionError):
+                    come_and_leave(server, random)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(be_clients, range(8)))
+        wait_until(lambda: open_descriptors(server.pid) == server.descriptors_at_rest, "all have left")
+        wait_until(lambda: not server.children(), "all have left")
+        with contextlib.ExitStack() as stack:
+            for sock in [stack.enter_context(server.connect()) for _ in range(places)]:
+                sock.sendall(b"get_metadata f\r\n")
+                assert receive_exactly(sock, 10) == b"0 OK\r\n41\r\n"
+            with pytest.raises((AssertionError, ConnectionResetError)):
+                receive_exactly(stack.enter_context(server.connect()), 1)
+        wait_until(lambda: open_descriptors(server.pid) == server.descriptors_at_rest, "all have left")
+        wait_until(lambda: not server.children(), "all have left")
