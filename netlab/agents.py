@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any, Self
 
-from netlab.backends import PARALLEL, Runner
+from netlab.backends import PARALLEL, Lab, Runner
 from netlab.errors import AgentError
 from netlab.session import AgentSession
 
@@ -22,11 +22,18 @@ class Agents:
         lab: runs programs on the hosts of a lab that is up.
         program: the source of what runs there, if not the agent's, as in `AgentSession`.
         parallel: how many hosts are spoken to at once.
+        running: those that run already, by host.
     """
 
-    def __init__(self, lab: Runner, program: bytes | None = None, parallel: int = PARALLEL) -> None:
+    def __init__(
+        self,
+        lab: Runner,
+        program: bytes | None = None,
+        parallel: int = PARALLEL,
+        running: Mapping[str, AgentSession] | None = None,
+    ) -> None:
         self._lab, self._program, self._parallel = lab, program, parallel
-        self._sessions: dict[str, AgentSession] = {}
+        self._sessions = dict(running or {})
         self._changing = threading.Lock()
         self._closing = False
         self._pool = ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="netlab-agents")
@@ -91,3 +98,8 @@ class Agents:
                 return session
         session.close()
         raise AgentError(host, "the lab is being taken down")
+
+
+def agents_of(lab: Lab) -> Agents:
+    """Return the agents of a lab that is up, as a context manager: those that run already, and others."""
+    return Agents(lab, parallel=lab.parallel, running=lab.agents)

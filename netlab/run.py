@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from netlab.agents import Agents
+from netlab.agents import Agents, agents_of
 from netlab.backends import Lab, ServingLab
 from netlab.checks import for_run
 from netlab.errors import AgentError
@@ -88,7 +88,7 @@ def run(
     progress("bringing the lab up", 0, 1)
     cells: dict[Dial, Cell] = {}
     facts: dict[str, Mapping[str, Facts]] = {}
-    with lab, Agents(lab, parallel=lab.parallel) as agents:
+    with lab, agents_of(lab) as agents:
         experiment = draft.on(lab.topology, lab.engine)
         with watcher(lab, experiment) as round_over:
             for binds in experiment.rounds():

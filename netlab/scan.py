@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import ip_address
 from itertools import islice
 
-from netlab.agents import Agents
+from netlab.agents import agents_of
 from netlab.backends import Lab
 from netlab.checks import Tcp
 from netlab.experiments.plan import Dial
@@ -45,7 +46,7 @@ class Service:
         return f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scan:
     """What came of a scan.
 
@@ -72,7 +73,14 @@ class Scan:
 
     def between(self, service: Service, vantage: str) -> tuple[Cell, ...]:
         """Return the dials of one host to one service."""
-        return tuple(c for c in self.cells if c.bind.name == service.name and c.vantage == vantage)
+        return self._by_pair.get((service.name, vantage), ())
+
+    @cached_property
+    def _by_pair(self) -> Mapping[tuple[str, str], tuple[Cell, ...]]:
+        cells: dict[tuple[str, str], list[Cell]] = {}
+        for cell in self.cells:
+            cells.setdefault((cell.bind.name, cell.vantage), []).append(cell)
+        return {pair: tuple(its) for pair, its in cells.items()}
 
     def publications_of(self, service: Service) -> tuple[Publication, ...]:
         """Return the published ports that lead to a service."""
@@ -91,7 +99,7 @@ def scan(lab: Lab, progress: Progress, port: int | None = None) -> Scan:
     Raises:
         LabError: a host's facts can't be read.
     """
-    with lab, Agents(lab, parallel=lab.parallel) as agents:
+    with lab, agents_of(lab) as agents:
         dialled = set(lab.hosts) if lab.engine is not None else set()
         names = {host: dialled - {host} for host in lab.hosts}
         facts = read_all_facts(agents, names, progress, tuple(Protocol))

@@ -36,19 +36,28 @@ main()
 
 
 @cache
-def program(package: str, main: str) -> bytes:
-    """Return a package of netlab as one source, for `netlab.session.AgentSession`.
+def program(package: str, main: str, *others: str) -> bytes:
+    """Return packages of netlab as one source, for `netlab.session.AgentSession`.
 
-    Its modules may import one another and the standard library; nothing else of netlab is there.
+    Their modules may import one another and the standard library; nothing else of netlab is there.
 
     Args:
         package: its name: `netlab.agent`.
         main: the module of it whose function `main` is called.
+        others: what else it imports.
     """
+    modules: dict[str, str] = {}
+    for name in (package, *others):
+        modules.update(_modules(name))
+    return _LOADER.format(modules=modules, package=package, main=main).encode()
+
+
+def _modules(package: str) -> dict[str, str]:
+    """Return the sources of a package's modules, by name; the packages around it are empty."""
     place = Path(__file__).parent.joinpath(*package.split(".")[1:])
     parents = package.split(".")
     modules = {".".join(parents[:depth]): "" for depth in range(1, len(parents))}
     for file in sorted(place.rglob("*.py")):
         name = ".".join((package, *file.relative_to(place).with_suffix("").parts)).removesuffix(".__init__")
         modules[name] = file.read_text(encoding="utf-8")
-    return _LOADER.format(modules=modules, package=package, main=main).encode()
+    return modules

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from netlab.agents import Agents
+from netlab.agents import agents_of
 from netlab.backends import Lab
 from netlab.checks import AnyAnswer, Check, Tcp
 from netlab.errors import LabError, NetlabError
@@ -69,7 +69,7 @@ def why(lab: Lab, vantage: str, to: Destination, progress: Progress) -> Cell:
         LabError: one of the two is a machine that can't be used.
     """
     address, port, protocol = to.address, to.port, to.transport.protocol
-    with lab, Agents(lab, parallel=lab.parallel) as agents:
+    with lab, agents_of(lab) as agents:
         for name in (vantage, address):
             _check_usable(lab, name)
         if vantage not in lab.hosts:

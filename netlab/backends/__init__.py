@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from netlab.experiments import ComposeFile
     from netlab.facts import Engine
     from netlab.model import Topology
+    from netlab.session import AgentSession
 
 
 class Channel(Protocol):
@@ -105,6 +106,10 @@ class Lab(Runner, Protocol):
     @property
     def complete(self) -> bool:
         """Whether every router between the hosts is one of them."""
+
+    @property
+    def agents(self) -> Mapping[str, AgentSession]:
+        """The agents that run already, by host: those that the lab itself had to ask something."""
 
     def hftp(self, host: str) -> Program:
         """Return what runs the HFTP program on a host."""

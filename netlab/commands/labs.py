@@ -56,13 +56,19 @@ class Chosen:
         inventory: Inventory = load_attribute("ssh", "netlab.inventory:load_inventory")(self.file)
         return inventory
 
-    def lab(self, inventory: Inventory, progress: Progress) -> SshLab:
-        """Return the machines of an inventory as a lab."""
+    def lab(self, inventory: Inventory, progress: Progress, program: bytes | None = None) -> SshLab:
+        """Return the machines of an inventory as a lab.
+
+        Args:
+            inventory: the machines.
+            progress: told how many are connected to.
+            program: the source of the agents, if not the usual one.
+        """
         from netlab.backends import load_attribute
 
         terms = load_attribute("ssh", "netlab.backends.ssh:Terms")(self.accept_new, self.parallel)
         ssh_lab = load_attribute("ssh", "netlab.backends.ssh:SshLab")
-        lab: SshLab = ssh_lab(inventory, terms, partial(progress, "connecting"))
+        lab: SshLab = ssh_lab(inventory, terms, partial(progress, "connecting"), program)
         return lab
 
 

@@ -290,9 +290,11 @@ def _need_ssh() -> None:
 
 
 def _lab(inventory: Inventory, hosts: Sequence[str], chosen: Chosen, progress: Progress) -> SshLab:
-    """Return the machines that are needed, as a lab."""
+    """Return the machines that are needed, as a lab with deployers on them."""
+    from netlab.deploy.machine import deployer
+
     needed = tuple(machine for machine in inventory.machines if machine.name in hosts)
-    return chosen.lab(replace(inventory, machines=needed), progress)
+    return chosen.lab(replace(inventory, machines=needed), progress, deployer())
 
 
 def _roll_out(

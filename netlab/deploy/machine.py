@@ -16,7 +16,6 @@ from netlab.backends.ssh.problems import CONNECTION_ERRORS
 from netlab.deploy.answers import Compared, Done, Place, Survey, Switched
 from netlab.deploy.release import Release
 from netlab.errors import AgentError, LabError
-from netlab.session import AgentSession
 from netlab.travelling import program
 
 # Beyond the deployer's own patience: a switch stops one server, starts one, and perhaps goes back.
@@ -39,18 +38,20 @@ class MachineError(LabError):
     """
 
 
+def deployer() -> bytes:
+    """Return the source of what does the work on a machine: an agent that can do more."""
+    return program("netlab.deploy.there", "deployer", "netlab.agent")
+
+
 class DeployedMachine:
-    """A machine with a deployer at work, which ends with `close`, and takes back what is not confirmed.
+    """A machine and the deployer at work there, which takes back what is not confirmed at its end.
 
     Args:
-        lab: with a connection to it.
-        host: its name.
+        lab: whose agents are deployers.
+        host: the machine's name.
 
     Attributes:
         gone: whether it does not answer any more.
-
-    Raises:
-        MachineError: no deployer can be started there.
     """
 
     def __init__(self, lab: SshLab, host: str) -> None:
@@ -58,13 +59,18 @@ class DeployedMachine:
         self._connection = lab.connection(host)
         self._sftp: paramiko.SFTPClient | None = None
         self._busy = threading.Lock()
-        try:
-            self._session = AgentSession(lab, host, program("netlab.deploy.there", "deployer"))
-        except AgentError as error:
-            raise MachineError(error.problem) from None
+        self._session = lab.agents[host]
+
+    def leave(self) -> None:
+        """Have the deployer take back what is not confirmed, and let others change the machine."""
+        if self.gone:
+            self.close()
+            return
+        with suppress(MachineError):  # then that comes with the end of the connection
+            self.ask(Done, "end", timeout_s=_CHANGE_S)
 
     def close(self) -> None:
-        """End the deployer. Safe to repeat."""
+        """End the deployer, also while it is at work. Safe to repeat."""
         self._session.close()
 
     def ping(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from netlab.agents import Agents
+from netlab.agents import agents_of
 from netlab.backends.ssh import SshLab
 from netlab.checks import Check, Hftp, Tcp
 from netlab.deploy.answers import Done, Earlier, Offered, Removed, Reverted, Survey
@@ -98,12 +98,12 @@ class Work:
         return self.seen
 
     def end(self, state: State, release: str, detail: str) -> None:
-        """Settle how it ended up, and let the machine go."""
+        """Settle how it ended up, and leave the machine."""
         seconds = time.monotonic() - self.started
         notes = () if state is State.WENT_BACK else tuple(self.notes)  # they are about what went
         self.result = Result(self.host, state, release, detail, notes, seconds)
         if self.machine is not None:
-            self.machine.close()
+            self.machine.leave()
 
 
 class Rollout:
@@ -118,7 +118,7 @@ class Rollout:
 
     def __init__(self, lab: SshLab, terms: Terms, vantages: Vantages, progress: Progress) -> None:
         self._lab, self._terms, self._progress = lab, terms, progress
-        self._agents = Agents(lab, parallel=lab.parallel)
+        self._agents = agents_of(lab)
         self._gate = Gate(lab, self._agents, vantages, progress)
         self._pool = ThreadPoolExecutor(max_workers=lab.parallel, thread_name_prefix="netlab-deploy")
         self._machines: list[DeployedMachine] = []

@@ -20,22 +20,24 @@ Seen = Survey | NetlabError
 
 def survey(lab: SshLab, hosts: Sequence[str], progress: Progress) -> dict[str, Seen]:
     """Ask machines how they are."""
+    machines = {host: DeployedMachine(lab, host) for host in hosts}
 
     def ask(host: str) -> Seen:
         try:
-            machine = DeployedMachine(lab, host)
-            try:
-                return machine.survey()
-            finally:
-                machine.close()
+            return machines[host].survey()
         except NetlabError as error:
             return error
 
     seen = {}
     with ThreadPoolExecutor(max_workers=lab.parallel, thread_name_prefix="netlab-status") as pool:
-        for done, (host, answer) in enumerate(zip(hosts, pool.map(ask, hosts), strict=True), start=1):
-            seen[host] = answer
-            progress("asking", done, len(hosts))
+        try:
+            for done, (host, answer) in enumerate(zip(hosts, pool.map(ask, hosts), strict=True), start=1):
+                seen[host] = answer
+                progress("asking", done, len(hosts))
+        except BaseException:  # interrupted: nobody waits any longer
+            for machine in machines.values():
+                machine.close()
+            raise
     return seen
 
 

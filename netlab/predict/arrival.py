@@ -87,6 +87,15 @@ def unwelcome_source(
     )
 
 
+def may_answer_for(facts: Facts, target: IPAddress) -> bool:
+    """Return whether a host might answer for an address, whoever asks: else `answers_for` never holds."""
+    kinds = ("local",) if target.version == 4 else ("local", "anycast")
+    return any(
+        entry.type in kinds and target.version == entry.destination.version and target in entry.destination
+        for entry in facts.routes
+    ) or any(own.ip == target for interface in facts.interfaces for own in interface.addresses)
+
+
 def answers_for(facts: Facts, host: str, device: str, target: IPAddress, sender: IPAddress | None) -> bool:
     """Return whether a host answers on an interface when somebody asks who has an address.
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from netlab.agents import Agents
+from netlab.agents import Agents, agents_of
 from netlab.errors import NetlabError
 from netlab.experiments.plan import Dial, Service
 from netlab.experiments.said import read_check, read_transport
@@ -216,7 +216,7 @@ def start_lab(wanted: Wanted) -> Iterator[RunningLab]:
         BackendUnavailableError: this machine can't bring up such a lab.
         NetlabError: there is no such lab, or its file is wrong.
     """
-    with make_lab(wanted) as lab, Agents(lab, parallel=lab.parallel) as agents:
+    with make_lab(wanted) as lab, agents_of(lab) as agents:
         yield RunningLab(lab, agents, wanted)
 
 

@@ -31,11 +31,11 @@ class WatchedLab(NetnsLab):
 
     def __init__(self, topology: Topology) -> None:
         super().__init__(topology)
-        self.agents: dict[str, Channel] = {}
+        self.first: dict[str, Channel] = {}
 
     def spawn(self, host: str, argv: Sequence[str]) -> Channel:  # type: ignore[override]
         channel = super().spawn(host, argv)
-        return self.agents.setdefault(host, channel) if host not in self.agents else channel
+        return self.first.setdefault(host, channel) if host not in self.first else channel
 
 
 def run_with(
@@ -81,7 +81,7 @@ def test_what_changes_after_the_facts_were_read_is_a_disagreement() -> None:
 
 
 def close_agent(lab: WatchedLab) -> None:
-    lab.agents["remote"].close()
+    lab.first["remote"].close()
 
 
 def test_an_agent_that_dies_leaves_its_cells_unmeasured_and_the_others_as_they_are() -> None:
@@ -94,7 +94,7 @@ def test_an_agent_that_dies_leaves_its_cells_unmeasured_and_the_others_as_they_a
 
 
 def close_server(lab: WatchedLab) -> None:
-    lab.agents["server-any"].close()
+    lab.first["server-any"].close()
 
 
 def test_without_the_facts_of_a_host_there_is_no_matrix_but_an_error_that_names_it() -> None:

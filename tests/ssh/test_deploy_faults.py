@@ -300,15 +300,21 @@ def test_no_secret_is_ever_shown(lab: Room, tmp_path: Path) -> None:
     )
 
 
-# Is the agent, and says of a deployment what it is told to.
+# Answers as an agent does, and says of a deployment what it is told to.
 _EVIL = """#!{python}
 import json, sys
 given = sys.stdin.buffer
 source = given.read(int(given.readline()))
-if b"netlab.deploy.there" not in source:
-    exec(compile(source, "agent", "exec"), {{"__name__": "__main__"}})
+deploying = b"from netlab.deploy.there.deployer import main"
+exec(compile(source.rpartition(deploying)[0] or source, "agent", "exec"), {{"__name__": "__main__"}})
+from netlab.agent.program import Agent
+agent = Agent()
 for line in given:
     request = json.loads(line)
+    if request["op"] in ("facts", "probe"):
+        sys.stdout.buffer.write(agent.answer(line))
+        sys.stdout.buffer.flush()
+        continue
     said = {{"ok": {{"current": "\\033[31m", "text": "\\033[31mred", "cursor": ""}}}}
     if request["op"] == "lock":
         said = {{"error": "\\033[31mred"}}

@@ -11,6 +11,7 @@ from netlab.backends.compose.project import Project
 from netlab.backends.compose.sidecar import SidecarChannel, start_sidecar
 from netlab.facts import Engine as EngineFacts
 from netlab.model import Topology
+from netlab.session import AgentSession
 
 # Of what a container wrote, for the record of a run.
 _LOG_LINES = 5000
@@ -47,6 +48,7 @@ class Containers:
     # The engine's machine is the only router.
     complete = True
     parallel = PARALLEL
+    agents: Mapping[str, AgentSession] = {}
 
     def hftp(self, host: str) -> Program:
         """Return the HFTP program of the sidecars' image."""

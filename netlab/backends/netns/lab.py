@@ -19,10 +19,11 @@ from netlab.errors import BackendUnavailableError, LabError, NetlabError
 from netlab.model import Topology
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
     from netlab.experiments import ComposeFile
+    from netlab.session import AgentSession
 
 # Where each host has its temporary files, in memory of its own: the first of them that hides nothing from the
 # programs. /dev/shm is everywhere, and meant for this: shm_overview(7).
@@ -55,6 +56,7 @@ class NetnsLab:
     complete = True
     parallel = PARALLEL
     observers = ()
+    agents: Mapping[str, AgentSession] = {}
 
     def hftp(self, host: str) -> Program:
         """Return the HFTP program of this very installation, which the hosts see, too."""

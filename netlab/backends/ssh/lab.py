@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from types import TracebackType
 from typing import Self
@@ -35,6 +35,7 @@ class SshLab:
         inventory: the machines.
         terms: on what terms they are connected to.
         count: told how many of them are done, and how many there are.
+        program: the source of the agent that runs there, if not the usual one, as in `AgentSession`.
     """
 
     engine = None
@@ -42,19 +43,30 @@ class SshLab:
     observers = (CONTROLLER,)
 
     def __init__(
-        self, inventory: Inventory, terms: Terms, count: Callable[[int, int], None] = lambda done, total: None
+        self,
+        inventory: Inventory,
+        terms: Terms,
+        count: Callable[[int, int], None] = lambda done, total: None,
+        program: bytes | None = None,
     ) -> None:
         self.inventory, self._count, self.parallel = inventory, count, terms.parallel
         self.failures: dict[str, NetlabError] = {}
+        self._program = program
         self._made = Connections(terms)
         self._connections: dict[str, Connection] = {}
+        self._agents: dict[str, AgentSession] = {}
         self._reserved: dict[str, int] = {}
         self._topology = Topology((), ())
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """The machines that can be used, in the inventory's order, and `controller`."""
-        return (*(m.name for m in self.inventory.machines if m.name in self._connections), CONTROLLER)
+        return (*(m.name for m in self.inventory.machines if m.name in self._agents), CONTROLLER)
+
+    @property
+    def agents(self) -> Mapping[str, AgentSession]:
+        """The agents that have read the facts by which the topology is known, one on each host."""
+        return self._agents
 
     @property
     def topology(self) -> Topology:
@@ -90,10 +102,10 @@ class SshLab:
 
     def __enter__(self) -> Self:
         try:
-            self._each(self.inventory.machines, self._connect)
-            if not self._connections:
+            facts = self._join_all()
+            if not self._agents:
                 raise LabError(f"no machine of {self.inventory.source} can be used: {self._first_failure()}")
-            facts = self._read_facts()
+            self._agents[CONTROLLER], facts[CONTROLLER] = self._agent_on(CONTROLLER)
         except BaseException:
             self._made.close()
             raise
@@ -103,33 +115,33 @@ class SshLab:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._agents[CONTROLLER].close()  # the others end with the connections
         self._made.close()
 
-    def _connect(self, machine: Machine) -> None:
-        self._connections[machine.name] = self._made.to(machine)
-
-    def _read_facts(self) -> dict[str, Facts]:
+    def _join_all(self) -> dict[str, Facts]:
+        """Connect to every machine and start its agent; return the facts of those that can be used."""
         facts: dict[str, Facts] = {}
 
-        def read(machine: Machine) -> None:
-            facts[machine.name] = self._facts_of(machine.name)
-            self._check_reserved(machine.name, facts[machine.name])
+        def join(machine: Machine) -> None:
+            name = machine.name
+            self._connections[name] = self._made.to(machine)
+            agent, facts[name] = self._agent_on(name)
+            self._check_reserved(name, facts[name])
+            self._agents[name] = agent
 
-        self._each([m for m in self.inventory.machines if m.name in self._connections], read)
-        for name in self.failures:
-            self._connections.pop(name, None)
-        facts[CONTROLLER] = self._facts_of(CONTROLLER)
+        self._each(self.inventory.machines, join)
         return facts
 
-    def _facts_of(self, host: str) -> Facts:
+    def _agent_on(self, host: str) -> tuple[AgentSession, Facts]:
+        """Start a host's agent, and read the facts."""
         try:
-            with AgentSession(self, host) as session:
-                answer = session.call("facts", {"names": []}, timeout_s=_FACTS_S)
+            agent = AgentSession(self, host, self._program)
+            answer = agent.call("facts", {"names": []}, timeout_s=_FACTS_S)
         except AgentError as error:
             if self.python(host) in error.problem:  # a shell that does not find it names it
                 raise LabError(f"{error}; name another interpreter (python:)") from None
             raise
-        return read_answer(Facts, host, "facts", answer)
+        return agent, read_answer(Facts, host, "facts", answer)
 
     def _check_reserved(self, host: str, facts: Facts) -> None:
         taken = [one for one in facts.listeners if one.port == self._reserved.get(host)]

@@ -1,10 +1,10 @@
 """Does the work of `netlab deploy` on a host: keeps releases there, and a service that runs one of them.
 
-It is sent over the connection, as the agent is (`netlab.session`), and ends with the connection. JSON lines
-in, JSON lines out. Nothing that it is told ever comes near a shell.
+It is sent over the connection in the agent's place (`netlab.session`), answers what that answers as well, and
+ends with the connection. JSON lines in, JSON lines out. Nothing that it is told ever comes near a shell.
 
-A release that was switched to is on trial until `confirm`. If the connection ends before, however it ends,
-this program goes back to the release before, and only then gives the lock back.
+A release that was switched to is on trial until `confirm`. If `end` or the end of the connection, however it
+ends, comes before, this program goes back to the release before, and only then gives the lock back.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 
+from netlab.agent.program import Agent
 from netlab.deploy.there import datafiles
 from netlab.deploy.there.checks import address_problem, directory_problem, served_directory
 from netlab.deploy.there.containers import Container, engine_problems
@@ -38,11 +39,11 @@ if TYPE_CHECKING:
 IDLE_S = 120
 MARGIN_BYTES = 1 << 20
 # What changes nothing.
-UNLOCKED = ("ping", "lock", "survey", "compare", "rollback", "log")
+UNLOCKED = ("ping", "lock", "survey", "compare", "rollback", "log", "end")
 
 
 class Deployer:
-    """Answers requests; holds the lock."""
+    """Answers requests about releases; holds the lock."""
 
     def __init__(self) -> None:
         self._store = Store(base_directory())
@@ -69,27 +70,37 @@ class Deployer:
             "rollback": self.rollback,
             "undeploy": self.undeploy,
             "log": self.log,
+            "end": self.end,
         }
 
-    def answer(self, line: bytes) -> bytes:
-        """Return the answer to a request."""
-        answer: Json = {"id": None}
-        try:
-            request = json.loads(line)
-            answer["id"] = request["id"]
-            if self._lock < 0 and request["op"] not in UNLOCKED:
-                raise ProblemError("the lock comes first")
-            answer["ok"] = self._operations[request["op"]](request)
-        except ProblemError as problem:
-            answer["error"] = str(problem)
-        except Exception as error:
-            answer["error"] = in_words(error)
-        return json.dumps(answer).encode() + b"\n"
+    @property
+    def locked(self) -> bool:
+        """Whether nobody else can change this host."""
+        return self._lock >= 0
 
-    def close(self) -> None:
-        """Take back what was not confirmed."""
+    def does(self, op: str) -> bool:
+        """Whether a request is about releases."""
+        return op in self._operations
+
+    def answer(self, request: Json) -> Json:
+        """Return the answer to a request, whatever it is."""
+        try:
+            if not self.locked and request["op"] not in UNLOCKED:
+                raise ProblemError("the lock comes first")
+            return {"id": request["id"], "ok": self._operations[request["op"]](request)}
+        except ProblemError as problem:
+            return {"id": request["id"], "error": str(problem)}
+        except Exception as error:
+            return {"id": request["id"], "error": in_words(error)}
+
+    def end(self, request: Json) -> Json:
+        """Take back what was not confirmed, and let others change this host."""
         self.withdraw({})
         self._trial.end()
+        if self.locked:
+            os.close(self._lock)
+            self._lock = -1
+        return {}
 
     # --- the lock
 
@@ -247,11 +258,11 @@ def be_idle(number: int, frame: FrameType | None) -> None:
     raise IdleError
 
 
-def requests(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield lines until the stream's end, or until nobody has said anything for too long."""
+def requests(stream: BinaryIO, deployer: Deployer) -> Iterator[bytes]:
+    """Yield lines until the stream's end, or until who holds the lock has said nothing for too long."""
     signal.signal(signal.SIGALRM, be_idle)
     while True:
-        signal.alarm(IDLE_S)
+        signal.alarm(IDLE_S if deployer.locked else 0)
         try:
             line = stream.readline()
         except IdleError:
@@ -267,13 +278,16 @@ def main() -> None:
     """Answer requests until there are no more, and leave a whole release behind."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
-    deployer = Deployer()
+    agent, deployer = Agent(), Deployer()
     try:
-        for line in requests(sys.stdin.buffer):
-            sys.stdout.buffer.write(deployer.answer(line))
+        for line in requests(sys.stdin.buffer, deployer):
+            request = json.loads(line)
+            ours = deployer.does(request["op"])
+            answer = json.dumps(deployer.answer(request)).encode() + b"\n" if ours else agent.answer(line)
+            sys.stdout.buffer.write(answer)
             sys.stdout.buffer.flush()
     except OSError:  # nobody reads the answers any more
         pass
     finally:
-        deployer.close()
+        deployer.end({})
         os._exit(0)  # what could not be written is not to be tried again

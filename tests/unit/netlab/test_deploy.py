@@ -155,14 +155,21 @@ def test_a_lock_that_is_waited_for_is_had_though_its_directory_goes_with_its_hol
     assert (base / "lock").read_text().startswith("two, process ")
 
 
-def test_a_controller_that_says_nothing_for_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_controller_that_holds_the_lock_and_says_nothing_for_too_long_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(deployer, "IDLE_S", 1)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    there = deployer.Deployer()
+    there.lock({"who": "ada@desk", "wait_s": 0})
     reading, writing = os.pipe()
     os.write(writing, b"one\ntwo\nhalf")
     before = signal.getsignal(signal.SIGALRM)
     try:
         with os.fdopen(reading, "rb") as stream:
-            assert [*deployer.requests(stream)] == [b"one\n", b"two\n"]
+            assert [*deployer.requests(stream, there)] == [b"one\n", b"two\n"]
+        there.end({})
+        assert not there.locked
     finally:
         signal.signal(signal.SIGALRM, before)
         os.close(writing)
