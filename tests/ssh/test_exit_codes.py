@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.requirements import unavailable
+from tests.ssh.deploying import wait_until
 from tests.ssh.fleet import CONTROLLER, USER, Fleet
 
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -25,6 +26,16 @@ print("listening", flush=True)
 connection, _ = sock.accept()
 print("connected", flush=True)
 time.sleep(60)
+"""
+
+
+# netlab as somebody would have it who has a whole hour for each machine.
+PATIENT = """
+import sys
+from netlab.backends.ssh import connection
+from netlab.cli import main
+connection._CONNECT_S = connection._HANDSHAKE_S = 3600.0
+sys.exit(main(sys.argv[1:]))
 """
 
 
@@ -109,20 +120,44 @@ def test_3_a_machine_is_out_of_reach(lab: Fleet, command: str) -> None:
     assert "onnection refused" in done.out + done.err
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_130_interrupted_while_a_machine_is_waited_for(lab: Fleet, command: str) -> None:
-    said = "{address: 127.0.0.1, port: 2222}"
-    silent = inventory(lab, "silent.yaml", peer=said, server_any=said)
+@pytest.fixture
+def nobody(lab: Fleet) -> Iterator[str]:
+    """An address that swallows what is sent there."""
+    address = lab.machines["peer"].rpartition(".")[0] + ".250"
+    entry = [address, "lladdr", "02:00:00:00:00:fa", "dev", "eth0"]
+    assert lab.lab.spawn(CONTROLLER, ["ip", "neigh", "replace", *entry, "nud", "permanent"]).wait(10) == 0
+    yield address
+    assert lab.lab.spawn(CONTROLLER, ["ip", "neigh", "del", *entry]).wait(10) == 0
+
+
+def dials_nobody(lab: Fleet) -> bool:
+    return lab.lab.spawn(CONTROLLER, ["ss", "-Htn", "state", "syn-sent"]).readline(10) != b""
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "status", "logs"])
+def test_130_interrupted_while_a_machine_is_waited_for(lab: Fleet, nobody: str, command: str) -> None:
+    """One takes a connection and says nothing, and one does not even do that; both would be waited for."""
+    silent = inventory(
+        lab,
+        "silent.yaml",
+        ", reachable_from: [peer]",
+        peer="{address: 127.0.0.1, port: 2222}",
+        server_any=f"{{address: {nobody}}}",
+    )
+    words = COMMANDS.get(command, ("logs", "server-any") if command == "logs" else (command,))
     machine = lab.lab.spawn(CONTROLLER, [sys.executable, "-u", "-c", SILENT])
     try:
         assert machine.readline(30) == b"listening\n"
         script = 'cd "$1" && export HOME="$1" && shift && exec "$@"'
-        words = (sys.executable, "-m", "netlab", *COMMANDS[command], *silent)
-        running = lab.lab.spawn(CONTROLLER, ["sh", "-c", script, "sh", str(lab.directory), *words])
-        assert machine.readline(30) == b"connected\n", running.diagnostics()
+        netlab = (sys.executable, "-c", PATIENT, *words, *silent)
+        running = lab.lab.spawn(CONTROLLER, ["sh", "-c", script, "sh", str(lab.directory), *netlab])
+        wait_until(lambda: dials_nobody(lab))
+        if command in COMMANDS:
+            assert machine.readline(30) == b"connected\n", running.diagnostics()
         running.send_signal(signal.SIGINT)
         assert running.wait(30) == 130, running.diagnostics()
         assert "Traceback" not in running.diagnostics()
+        assert not dials_nobody(lab)
         running.close()
     finally:
         machine.close()

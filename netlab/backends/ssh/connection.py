@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import paramiko
@@ -122,8 +122,14 @@ class Connections:
         return Connection(machine.name, self._transport((*machine.jumps, machine.login)))
 
     def close(self) -> None:
-        """End all of them, also those in the middle of a handshake, the farthest first. Safe to repeat."""
-        self._closed = True
+        """End all of them, the farthest first; who waits for one that is not made yet waits no more.
+
+        Safe to repeat.
+        """
+        with self._choosing:
+            self._closed = True
+        for made in self._made.values():
+            made.cancel()
         for transport in reversed(self._begun):
             _end(transport)
 
@@ -135,15 +141,27 @@ class Connections:
 
     def _transport(self, way: _Way) -> paramiko.Transport:
         with self._choosing:
-            is_first = way not in self._made
+            is_first = not self._closed and way not in self._made
             made = self._made.setdefault(way, Future())
-        if is_first:
+        if self._closed:
+            made.cancel()
+        elif is_first:
+            # Nobody can interrupt a resolver, nor a dial that nobody answers: it is left to itself.
+            threading.Thread(target=self._make, args=(way, made), name="netlab-connect", daemon=True).start()
+        try:
+            return made.result()
+        except CancelledError:
+            raise ConnectError(endpoint(way[-1].address, way[-1].port), "it was not waited for") from None
+
+    def _make(self, way: _Way, made: Future[paramiko.Transport]) -> None:
+        with suppress(InvalidStateError):  # nobody waits any more
             try:
                 through = self._transport(way[:-1]) if len(way) > 1 else None
-                made.set_result(_transport(way[-1], through, self._terms, self._begin))
+                transport = _transport(way[-1], through, self._terms, self._begin)
             except BaseException as error:
                 made.set_exception(error)
-        return made.result()
+            else:
+                made.set_result(transport)
 
 
 def _transport(
