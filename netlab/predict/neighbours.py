@@ -35,6 +35,9 @@ def nobody_answers(packet: Packet, host: str, arrival: str, way: RouteEntry) -> 
         arrival: the interface that it came in by; any on the host that sends it.
         way: the route by which it would leave.
     """
+    behind = _behind_a_stranger(packet, host, way)
+    if behind is not None:
+        return _not_led(packet, host, way, *behind)
     hop = way.gateway or packet.destination
     protocol, source = ("ARP", "RFC 826") if hop.version == 4 else ("neighbour discovery", "RFC 4861")
     packet.note("neighbour", host, f"nobody on {way.device} answers for {hop}", f"{protocol}, {source}")
@@ -70,13 +73,31 @@ def _sender(packet: Packet, host: str, device: str, hop: IPAddress) -> IPAddress
 
 
 def _beyond(packet: Packet, host: str, way: RouteEntry) -> tuple[str, str] | None:
-    """Return where a router that is none of the hosts is taken to lead to: the host with the address."""
-    if packet.view.complete or way.gateway is None:
+    """Return where a router that is none of the hosts is taken to lead to: the host with the address.
+
+    A route of last resort says nothing of what the router knows; the routes of those who are there do.
+    """
+    behind = _behind_a_stranger(packet, host, way)
+    if behind is None or not (way.destination.prefixlen or packet.view.is_routed(*behind, packet.version)):
+        return None
+    text = f"{way.gateway} is not among the machines: it is taken to pass the packet on"
+    packet.note("forward", host, text, f"routes of {host}")
+    return behind
+
+
+def _behind_a_stranger(packet: Packet, host: str, way: RouteEntry) -> tuple[str, str] | None:
+    """Return who has the address, and on which interface, where the next hop is none of the hosts."""
+    if packet.view.complete or way.gateway is None or packet.destination.is_loopback:
         return None
     for other, facts in packet.view.facts.items():
         device = interface_of(facts, packet.destination)
-        if other != host and device is not None and not packet.destination.is_loopback:
-            text = f"{way.gateway} is not among the machines: it is taken to pass the packet on"
-            packet.note("forward", host, text, f"routes of {host}")
+        if other != host and device is not None:
             return other, device
     return None
+
+
+def _not_led(packet: Packet, host: str, way: RouteEntry, other: str, device: str) -> Prediction:
+    """Return what a router that is none of the hosts says of a network that it knows no way to."""
+    text = f"{way.gateway} is not among the machines, and nobody on {device} of {other} has a router there"
+    packet.note("forward", host, f"{text}: it knows no way", f"routes of {other}; RFC 1812, 5.2.7.1")
+    return packet.unreachable("ENETUNREACH", f"give {way.gateway} a route to {packet.destination}")

@@ -64,6 +64,20 @@ def test_nothing_is_left_on_a_machine(lab: Fleet) -> None:
     assert there() == before
 
 
+def test_a_router_that_no_inventory_names_leads_only_to_where_somebody_has_a_router(lab: Fleet) -> None:
+    """The servers have a network of their own, which the router of the others does not know."""
+    lines = lab.inventory.read_text().splitlines(keepends=True)
+    (lab.directory / "no-router.yaml").write_text("".join(one for one in lines if "router:" not in one))
+    file = lab.directory / "scan.json"
+    done = lab.netlab("scan", "-i", "no-router.yaml", "--port", "22", "--strict", "--json", str(file))
+    assert done.code == 0, done.out + done.err
+    cells = json.loads(file.read_text())["cells"]
+    seen = {(cell["vantage"], cell["address"]): cell["observation"]["verdict"] for cell in cells}
+    alone, shared = "198.18.2.14", lab.machines["server-any"]
+    assert seen["controller", alone] == "unreachable"
+    assert seen["controller", shared] == seen["remote", shared] == seen["server-loopback", alone] == "open"
+
+
 def test_a_machine_that_is_down_is_one_line_and_stops_nobody_else(own_lab: Fleet) -> None:
     own_lab.daemons["peer"].close()
     done, record = matrix_over_ssh(own_lab, "--from", "router")

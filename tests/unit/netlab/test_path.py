@@ -392,3 +392,32 @@ def test_what_comes_from_a_link_local_address_is_not_passed_on() -> None:
 def test_a_routers_anycast_address_takes_no_connection() -> None:
     anycast = with_routes(ROUTER, route("2001:db8:1::/128", kind="anycast", table=255))
     assert ended(lab(router=anycast), "2001:db8:1::").outcome == TIMEOUT
+
+
+def without_the_router(peer: Facts = PEER, server: Facts = SERVER) -> View:
+    whole = view(peer=(peer, {"eth0": "lan"}), server=(server, {"eth0": "far", "eth1": "back"}))
+    return replace(whole, complete=False)
+
+
+@pytest.mark.parametrize("to", ["198.18.3.11", "2001:db8:3::11"])
+def test_a_router_that_is_none_of_the_hosts_leads_to_a_network_that_it_is_the_gateway_of(to: str) -> None:
+    sent = arrived(without_the_router(), to)
+    assert (sent.host, sent.device) == ("server", "eth0")
+    assert "is not among the machines: it is taken to pass the packet on" in sent.steps[1].text
+
+
+@pytest.mark.parametrize("to", ["198.18.4.11", "2001:db8:4::11"])
+def test_it_does_not_lead_to_a_network_on_which_nobody_has_a_router(to: str) -> None:
+    lost_there = ended(without_the_router(), to)
+    assert lost_there.outcome == NO_NETWORK
+    assert "nobody on eth1 of server has a router there" in lost_there.reason[-1].text
+
+
+def test_it_does_if_somebody_has_written_down_that_it_does() -> None:
+    peer = with_routes(PEER, route("198.18.4.0/24", "198.18.1.1"))
+    assert arrived(without_the_router(peer), "198.18.4.11").device == "eth1"
+
+
+def test_it_may_lead_anywhere_where_nobody_has_a_router_at_all() -> None:
+    server = replace(SERVER, routes=tuple(entry for entry in SERVER.routes if entry.gateway is None))
+    assert arrived(without_the_router(server=server), "198.18.4.11").device == "eth1"
