@@ -15,10 +15,13 @@ from rich.text import Text
 
 from netlab.model import Cell, Outcome, Verdict, endpoint
 from netlab.predict.binding import describe
+from netlab.report.alike import FEW, among, counted
 from netlab.report.beyond import beyond
 from netlab.report.furthest import furthest
 from netlab.report.record import cell_record
+from netlab.report.surprises import surprises
 from netlab.report.symbols import DISAGREES, MARKS, NOT_MEASURED, Mark, mark_of
+from netlab.report.words import why
 from netlab.scan import Scan, Service
 
 # What the names of the vantages may take of a line of 80 characters; longer ones are spelled out below.
@@ -165,24 +168,42 @@ def _whys(scan: Scan) -> Iterator[str]:
     for service, _, best in _bests(scan):
         if best.observation.outcome is not None and _verdict(best) is not Verdict.OPEN:
             groups[service.name, best.observation.outcome, _reason(best)].append(best)
-    for (service_name, outcome, reason), cells in groups.items():
-        # One that names who dials is not the same for several.
-        remedies = {cell.prediction.remedy for cell in cells}
-        remedy = f"; to open it: {remedies.pop()}" if len(remedies) == 1 and any(remedies) else ""
-        yield f"{service_name} from {_and([cell.vantage for cell in cells])}: {outcome}: {reason}{remedy}"
+    ports = {service.name: service.port for service in scan.services}
+    alike: dict[tuple[int, str, Outcome, str], list[list[Cell]]] = defaultdict(list)
+    for (name, outcome, _), cells in groups.items():
+        others = [vantage for vantage in scan.vantages if vantage != cells[0].bind.host]
+        who = among([cell.vantage for cell in cells], others)
+        alike[ports[name], who, outcome, why(cells[0])].append(cells)
+    for (port, who, outcome, reason), its in alike.items():
+        if len(its) > FEW:
+            hosts = [cells[0].bind.host for cells in its]
+            everything = [cell for cells in its for cell in cells]
+            yield f"port {port} of {counted(hosts)} from {who}: {outcome}: {reason}{_remedy(everything)}"
+            continue
+        for cells in its:
+            yield f"{cells[0].bind.name} from {who}: {outcome}: {_reason(cells[0])}{_remedy(cells)}"
+
+
+def _remedy(cells: Iterable[Cell]) -> str:
+    """Return what would open them; one that names who dials is not the same for several."""
+    remedies = {cell.prediction.remedy for cell in cells}
+    return f"; to open it: {remedies.pop()}" if len(remedies) == 1 and any(remedies) else ""
 
 
 def _surprises(scan: Scan) -> Iterator[str]:
-    for cell in scan.cells:
-        if cell.measured and not cell.agrees:
-            said, seen = cell.prediction.outcome, cell.observation.outcome
-            yield f"{_dial(cell)}: predicted {said}, observed {seen}"
+    disagreeing = [cell for cell in scan.cells if cell.measured and not cell.agrees]
+    for line, cells in surprises(disagreeing, scan.cells):
+        yield f"{_dial(cells[0])}: {line}" if len(cells) == 1 else line
 
 
 def _unmeasured(scan: Scan) -> Iterator[str]:
+    groups: dict[str, list[Cell]] = defaultdict(list)
     for cell in scan.cells:
         if not cell.measured:
-            yield f"{_dial(cell)}: {cell.observation.not_measured}"
+            groups[cell.observation.not_measured].append(cell)
+    for why_not, cells in groups.items():
+        more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+        yield f"{_dial(cells[0])}{more}: {why_not}"
 
 
 def _dial(cell: Cell) -> str:
@@ -198,8 +219,3 @@ def _reason(cell: Cell) -> str:
     """Return the step that decided: of what is refused or lost, the answer says least."""
     steps = [step for step in cell.prediction.reason if step.kind != "answer"] or list(cell.prediction.reason)
     return steps[-1].text
-
-
-def _and(names: Sequence[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last

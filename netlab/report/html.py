@@ -18,8 +18,10 @@ from netlab import __version__
 from netlab.matrix import Matrix
 from netlab.model import Bind, Cell, Verdict
 from netlab.printable import printable
+from netlab.report.alike import FEW
 from netlab.report.grid import titles
 from netlab.report.screen import summary
+from netlab.report.surprises import surprises
 from netlab.report.suspicion import remedy, suspicion
 from netlab.report.symbols import DISAGREES, MARKS, NOT_MEASURED, mark_of
 from netlab.report.words import constants, differences, refusal
@@ -63,12 +65,13 @@ def page(
         unmet=[(cell, message.splitlines()) for cell, message in unmet or ()],
         left_out=left_out,
         changes=changes,
-        surprises=[cell for cell in matrix.disagreements if id(cell) not in failing],
+        surprises=tuple(surprises([c for c in matrix.disagreements if id(c) not in failing], matrix.cells)),
         troubled={id(cell) for cell in matrix.cells if not cell.agrees} | failing,
         headline=tuple(_headline(matrix)),
         blocks=tuple(_blocks(matrix)),
         legend=tuple(_legend(matrix)),
         unmeasured=_by_reason(matrix),
+        few=FEW,
         differences=differences(matrix),
         refusal=refusal(matrix),
         constants=constants(matrix),

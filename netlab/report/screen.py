@@ -13,7 +13,7 @@ from rich.text import Text
 from netlab.matrix import Matrix
 from netlab.model import Cell
 from netlab.report.grid import Grid, letters
-from netlab.report.suspicion import suspicion
+from netlab.report.surprises import surprises
 from netlab.report.symbols import DISAGREES, MARKS, NOT_MEASURED, mark_of
 from netlab.report.words import constants, differences, refusal
 
@@ -124,10 +124,9 @@ def legend(matrix: Matrix, exclamation: str, *, ascii_only: bool) -> Columns:
 
 def _troubles(matrix: Matrix) -> Iterable[RenderableType]:
     """Yield what keeps the run from being a success: cells that disagree, cells that were not measured."""
-    for cell in matrix.disagreements:
-        said, seen = cell.prediction.outcome, cell.observation.outcome
-        why = f": {suspicion(cell)}" if suspicion(cell) else ""
-        yield Text(f"{_name(cell)}: predicted {said}, observed {seen}{why}", style="bold red")
+    for line, surprising in surprises(matrix.disagreements, matrix.cells):
+        which = f"{_name(surprising[0])}: " if len(surprising) == 1 else ""
+        yield Text(f"{which}{line}", style="bold red")
     for why in dict.fromkeys(cell.observation.not_measured for cell in matrix.not_measured):
         cells = [cell for cell in matrix.not_measured if cell.observation.not_measured == why]
         more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""

@@ -9,11 +9,13 @@ _REACHED = {Verdict.OPEN, Verdict.WRONG_SERVICE, Verdict.ACCEPTED, Verdict.WRONG
 _ON_THE_WAY = {Verdict.TIMEOUT, Verdict.UNREACHABLE, Verdict.REFUSED, Verdict.NO_ANSWER}
 
 
-def suspicion(cell: Cell) -> str:
+def suspicion(cell: Cell, here: str = "", there: str = "") -> str:
     """Return in words what would explain that a cell came out otherwise than predicted.
 
     Args:
         cell: one that was measured and disagrees.
+        here: what to call who dials, if not by name.
+        there: what to call who is dialled.
 
     Returns:
         A clause without a full stop; empty where nothing suggests itself.
@@ -21,7 +23,7 @@ def suspicion(cell: Cell) -> str:
     if cell.observation.outcome is None:
         return ""
     predicted, observed = cell.prediction.outcome.verdict, cell.observation.outcome.verdict
-    here, there = cell.vantage, cell.bind.host
+    here, there = here or cell.vantage, there or cell.bind.host
     if _is_given_up(cell):
         who = cell.prediction.reason[-1].host
         return f"the end of patience_s, before {who} gave up on the neighbour, which takes it 3 s"

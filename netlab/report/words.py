@@ -9,14 +9,45 @@ from netlab.experiments.plan import SERVER
 from netlab.facts import Facts, Listener
 from netlab.matrix import Matrix
 from netlab.model import Bind, Cell, Outcome, Protocol, Step, Verdict
+from netlab.report.alike import FEW, among, counted, listed, named
 
 Column = tuple[str, str]
 
 
 def differences(matrix: Matrix) -> list[tuple[str, str]]:
-    """Return for each bind its name, and what it listens on, who gets through, and what the others get."""
+    """Return for each bind its name, and what it listens on, who gets through, and what the others get.
+
+    Binds that differ only in their host are told together, by what they have in common.
+    """
     same = _same_for_all(matrix)
-    return [(bind.name, " ".join(_about(matrix, bind, same))) for bind in matrix.experiment.binds]
+    groups: dict[tuple[str, str], list[Bind]] = defaultdict(list)
+    for bind in matrix.experiment.binds:
+        common = _common(matrix, bind)
+        about = _about(matrix, bind, same, several=bool(common))
+        groups[common or bind.name, " ".join(about)].append(bind)
+    told = []
+    for (common, text), (first, *others) in groups.items():
+        if others:
+            hosts = counted([bind.host for bind in (first, *others)])
+            told.append((common, f"{hosts}: {text}"))
+        else:
+            told.append((first.name, " ".join(_about(matrix, first, same))))
+    return told
+
+
+def _common(matrix: Matrix, bind: Bind) -> str:
+    """Return what a bind that is named for its host has in common with others: an address, or a network."""
+    if bind.name != f"{bind.host} {bind.address}":
+        return ""
+    return next(
+        (
+            f"{link.network} IPv{own.version}"
+            for link in matrix.experiment.topology.host(bind.host).links
+            for own in link.addresses
+            if bind.address == str(own.ip)
+        ),
+        bind.address,
+    )
 
 
 def constants(matrix: Matrix) -> list[tuple[str, str]]:
@@ -24,11 +55,17 @@ def constants(matrix: Matrix) -> list[tuple[str, str]]:
     groups: dict[tuple[str, Outcome, str], list[str]] = defaultdict(list)
     for cell in _same_for_all(matrix).values():
         if cell.observation.outcome is not None:
-            groups[cell.vantage, cell.observation.outcome, _why(cell)].append(cell.target.name)
-    return [
-        (vantage, f"{_listed(targets)}: {outcome}: {reason}.")
-        for (vantage, outcome, reason), targets in groups.items()
-    ]
+            groups[cell.vantage, cell.observation.outcome, why(cell)].append(cell.target.name)
+    vantages: dict[str, list[str]] = defaultdict(list)
+    for (vantage, outcome, reason), targets in groups.items():
+        vantages[f"{listed(targets)}: {outcome}: {reason}."].append(vantage)
+    told = []
+    for text, alike in vantages.items():
+        if len(alike) > FEW:
+            told.append((f"{len(alike)} hosts", f"{named(alike)}: {text}"))
+        else:
+            told += [(vantage, text) for vantage in alike]
+    return told
 
 
 def _same_for_all(matrix: Matrix) -> dict[Column, Cell]:
@@ -66,7 +103,8 @@ _NOBODY = {
 }
 
 
-def _about(matrix: Matrix, bind: Bind, same: dict[Column, Cell]) -> Iterable[str]:
+def _about(matrix: Matrix, bind: Bind, same: dict[Column, Cell], *, several: bool = False) -> Iterable[str]:
+    """Yield what is to be said of a bind, or of several that are alike: then without its own address."""
     cells = [cell for cell in matrix.cells if cell.bind == bind]
     facts, service = matrix.facts_of(bind), matrix.experiment.service_of(bind)
     sockets = facts.sockets(service.transport.protocol)
@@ -75,7 +113,7 @@ def _about(matrix: Matrix, bind: Bind, same: dict[Column, Cell]) -> Iterable[str
         yield f"{_not_listening(cells[0])}."
         return
     yield from _name_taken(bind, facts)
-    meanings = _listed(_meaning(matrix, bind, facts, listener) for listener in listeners)
+    meanings = listed(_meaning(matrix, bind, facts, listener, several) for listener in listeners)
     yield f"{meanings}: {_who(cells, same)}."
     yield from _hung_up(cells)
     yield from _from_elsewhere(cells)
@@ -95,10 +133,12 @@ def _name_taken(bind: Bind, facts: Facts) -> Iterable[str]:
         yield f"{bind.address} is {listed} there{first}."
 
 
-def _meaning(matrix: Matrix, bind: Bind, facts: Facts, listener: Listener) -> str:
-    kind = _kind(matrix, bind, facts, listener)
+def _meaning(matrix: Matrix, bind: Bind, facts: Facts, listener: Listener, several: bool) -> str:
     only = f", but only for what comes in by {listener.device}" if listener.device else ""
-    return f"{listener.address} is {kind}{only}"
+    network = _network(matrix, bind, listener) if several else None
+    if network is not None:
+        return f"the address of each on {network}{only}"
+    return f"{listener.address} is {_kind(matrix, bind, facts, listener)}{only}"
 
 
 def _kind(matrix: Matrix, bind: Bind, facts: Facts, listener: Listener) -> str:
@@ -108,16 +148,23 @@ def _kind(matrix: Matrix, bind: Bind, facts: Facts, listener: Listener) -> str:
         return f"no address but a wildcard, any {families} address of the host"
     if address.is_loopback:
         return "an address of the loopback interface, inside the host"
-    links = matrix.experiment.topology.host(bind.host).links
-    network = next((link.network for link in links if any(own.ip == address for own in link.addresses)), None)
+    network = _network(matrix, bind, listener)
     return f"the host's address on {network}" if network else "an address of the host"
+
+
+def _network(matrix: Matrix, bind: Bind, listener: Listener) -> str | None:
+    links = matrix.experiment.topology.host(bind.host).links
+    address = listener.address
+    return next((link.network for link in links if any(own.ip == address for own in link.addresses)), None)
 
 
 def _hung_up(cells: list[Cell]) -> Iterable[str]:
     """Say where a connection opens and then dies, and what to change about it."""
     accepted = [cell for cell in cells if _verdict(cell) is Verdict.ACCEPTED]
     if accepted:
-        vantages = _listed(dict.fromkeys(cell.vantage for cell in accepted))
+        others = _others(accepted)
+        who = [among(others, _others(cells))] if len(others) > FEW else others
+        vantages = listed([SERVER, *who] if any(cell.vantage == SERVER for cell in accepted) else who)
         remedy = accepted[0].prediction.remedy
         yield f"From {vantages} the connection opens, and then dies" + (f": {remedy}." if remedy else ".")
 
@@ -126,18 +173,37 @@ def _from_elsewhere(cells: list[Cell]) -> Iterable[str]:
     """Say where a question gets through and its answer does not, for the address that it comes from."""
     lost = [cell for cell in cells if _verdict(cell) is Verdict.WRONG_SOURCE]
     if lost:
-        who, remedy = _grouped(lost), lost[0].prediction.remedy
+        who, remedy = _grouped(lost, _others(cells)), lost[0].prediction.remedy
         yield f"Asked by {who}, it answers from another address or port, which nobody takes" + (
             f": {remedy}." if remedy else "."
         )
 
 
-def _grouped(cells: list[Cell]) -> str:
+def _others(cells: Iterable[Cell]) -> list[str]:
+    """Return who dials from another host."""
+    return [vantage for vantage in dict.fromkeys(cell.vantage for cell in cells) if vantage != SERVER]
+
+
+def _grouped(cells: list[Cell], others: list[str]) -> str:
     """Return dials as in `server (127.0.0.2) and peer (back-ipv4)`."""
     by_vantage: dict[str, list[str]] = defaultdict(list)
     for cell in cells:
         by_vantage[cell.vantage].append(cell.target.name)
-    return _listed(f"{vantage} ({', '.join(targets)})" for vantage, targets in by_vantage.items())
+    return _dialling({vantage: ", ".join(targets) for vantage, targets in by_vantage.items()}, others)
+
+
+def _dialling(targets: dict[str, str], others: list[str]) -> str:
+    """Return vantages, each with its targets; many that have the same ones are named together."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for vantage in others:
+        if vantage in targets:
+            alike[targets[vantage]].append(vantage)
+    told = []
+    for vantage, its in targets.items():
+        group = alike[its] if len(alike[its]) > FEW and vantage != SERVER else [vantage]
+        if vantage == group[0]:
+            told.append(f"{among(group, others)} ({its})")
+    return listed(told)
 
 
 def _who(cells: list[Cell], same: dict[Column, Cell]) -> str:
@@ -151,16 +217,16 @@ def _who(cells: list[Cell], same: dict[Column, Cell]) -> str:
             partly.add(cell.vantage)
     if not open_to:
         return "nobody gets through"
-    who = [f"{v} ({', '.join(names)})" if v in partly else f"{v} (all)" for v, names in open_to.items()]
+    targets = {v: ", ".join(names) if v in partly else "all" for v, names in open_to.items()}
     only = "only " if [*open_to] == [SERVER] else ""
-    return f"reached {only}from {_listed(who)}"
+    return f"reached {only}from {_dialling(targets, _others(cells))}"
 
 
 def _verdict(cell: Cell) -> Verdict | None:
     return cell.observation.outcome.verdict if cell.observation.outcome is not None else None
 
 
-def _why(cell: Cell) -> str:
+def why(cell: Cell) -> str:
     """Return why a cell came out so, in words that other cells may share."""
     step, outcome = _decisive(cell), cell.observation.outcome
     if step.kind == "listener":
@@ -179,8 +245,3 @@ def _decisive(cell: Cell) -> Step:
     """Return the step of the prediction that decides: the last but a bare answer."""
     steps = [step for step in cell.prediction.reason if step.kind != "answer"] or cell.prediction.reason
     return steps[-1]
-
-
-def _listed(items: Iterable[str]) -> str:
-    *first, last = items
-    return f"{', '.join(first)} and {last}" if first else last
