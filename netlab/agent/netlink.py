@@ -37,6 +37,11 @@ class ChangedMeanwhileError(Exception):
 def dump(protocol: int, kind: int, body: bytes) -> list[bytes]:
     """Ask the kernel for all objects of a kind; return the bodies of the messages that it answers with.
 
+    Args:
+        protocol: `NETLINK_ROUTE` or `NETLINK_SOCK_DIAG`.
+        kind: the request's type: RTM_GETROUTE, SOCK_DIAG_BY_FAMILY.
+        body: the fixed structure of that type, and attributes that narrow it down.
+
     Raises:
         OSError: the kernel refuses, or what it tells keeps changing (EAGAIN).
     """
@@ -94,7 +99,14 @@ def aligned(length: int) -> int:
 
 
 def attributes(body: bytes, offset: int) -> dict[int, bytes]:
-    """Read the attributes from `offset` to the body's end, type -> value (rtnetlink(7), struct rtattr)."""
+    """Return the attributes that follow the fixed structure of a message, type -> value.
+
+    Args:
+        body: of the message.
+        offset: where the structure ends, in bytes.
+
+    Source: rtnetlink(7), struct rtattr; of what is cut short, what is whole.
+    """
     found = {}
     while offset + ATTRIBUTE_HEADER.size <= len(body):
         length, kind = ATTRIBUTE_HEADER.unpack_from(body, offset)
@@ -106,7 +118,13 @@ def attributes(body: bytes, offset: int) -> dict[int, bytes]:
 
 
 def number(found: dict[int, bytes], kind: int, default: int = 0) -> int:
-    """Return an attribute that is a 32-bit number."""
+    """Return an attribute that is an unsigned 32-bit number in the machine's byte order.
+
+    Args:
+        found: what `attributes` returned.
+        kind: the attribute's type.
+        default: where the kernel did not tell it.
+    """
     return NATIVE_U32.unpack(found[kind])[0] if kind in found else default
 
 

@@ -122,6 +122,10 @@ def check_writable(file: str | None, option: str = "--json") -> None:
 def write(file: str, text: str) -> None:
     """Write a file, whole or not at all; `-` is standard output.
 
+    Args:
+        file: its path; what is no file (/dev/stdout, a pipe) is written to as it is.
+        text: written as UTF-8.
+
     Raises:
         NetlabError: it can't be written.
     """

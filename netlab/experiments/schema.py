@@ -221,6 +221,13 @@ class Document:
 def check_known(file: YamlFile, path: Path, kind: str, name: str, known: Iterable[str]) -> None:
     """Refuse a name that leads nowhere.
 
+    Args:
+        file: to point into.
+        path: where the name stands there.
+        kind: what it is to be the name of, for the error: "vantage".
+        name: what stands there.
+        known: what may stand there.
+
     Raises:
         FileError: `known` does not have it; the message lists what it has.
     """

@@ -35,7 +35,10 @@ def shown(text: str) -> str:
 
 
 def check_host(text: str) -> str:
-    """Return a host's name or address.
+    """Return a host's name or address, as it stands there.
+
+    Args:
+        text: what somebody wrote: a name of letters, digits, hyphens and dots, or an IP address.
 
     Raises:
         ValueError: it is neither.

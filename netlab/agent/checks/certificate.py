@@ -32,7 +32,13 @@ def decode_certificate(der: bytes) -> tuple[list[str], str, str]:
 
 
 def elements(der: bytes) -> list[tuple[int, bytes]]:
-    """Split DER into its elements: tags and contents."""
+    """Split DER into its elements: tags and contents.
+
+    Raises:
+        IndexError: it ends within an element's header.
+
+    Source: X.690, 8.1.
+    """
     found = []
     at = 0
     while at < len(der):

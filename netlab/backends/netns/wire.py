@@ -80,6 +80,8 @@ def send(sock: socket.socket, message: object, descriptors: Sequence[int] = ()) 
 def receive(sock: socket.socket) -> tuple[object, list[int]]:
     """Wait for a message: return it and its descriptors, which are closed on exec.
 
+    Source: unix(7), SCM_RIGHTS.
+
     Raises:
         EOFError: the other end is gone.
         OSError: it is gone, with words of ours unread.

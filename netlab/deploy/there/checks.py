@@ -87,7 +87,11 @@ def directory_problem(directory: str, base: str) -> str:
 
 
 def served_directory(serve: Json) -> str:
-    """Return the data directory: as the server sees it."""
+    """Return the whole path of the data directory.
+
+    Args:
+        serve: how a release serves; its `directory` is relative to the account's home, unless it is whole.
+    """
     return os.path.join(os.path.expanduser("~"), serve["directory"])
 
 

@@ -5,11 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 
+# After that it is taken for hung.
 COMMAND_S = 20.0
 
 
 def command(argv: list[str], given: str = "") -> tuple[int, str, str]:
-    """Run a program to its end; return its exit code, output and errors."""
+    """Run a program to its end, in the C locale.
+
+    Args:
+        argv: the program and its arguments.
+        given: its standard input.
+
+    Returns:
+        Its exit code, output and errors; 127, and why, if it can't be started or takes more than `COMMAND_S`.
+    """
     try:
         done = subprocess.run(
             argv,

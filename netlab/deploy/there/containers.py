@@ -32,7 +32,11 @@ ROOTLESS = "name=rootless"
 
 
 def docker(*words: str) -> tuple[int, str, str]:
-    """Run the `docker` command; return its exit code, output and errors."""
+    """Run the `docker` command.
+
+    Returns:
+        Its exit code, its output as it is, and its errors as one printable line.
+    """
     code, out, err = command(["docker", *words])
     return code, out, printable(" ".join(err.split()))
 

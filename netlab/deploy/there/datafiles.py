@@ -79,7 +79,17 @@ def delete(request: Json) -> Json:
 
 
 def is_file(directory: str, name: str, size: int, digest: str) -> bool:
-    """Whether a regular file has that content."""
+    """Whether a regular file has that content; one that can't be read has not.
+
+    Args:
+        directory: its directory.
+        name: without a directory.
+        size: in bytes.
+        digest: the SHA-256 of its content, in hex.
+
+    Raises:
+        ProblemError: the name leads to another directory.
+    """
     path = os.path.join(directory, plain_name(name))
     try:
         status = os.lstat(path)

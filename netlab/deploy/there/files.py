@@ -54,7 +54,11 @@ def free_bytes(path: str) -> int:
 
 
 def digest_of(path: str) -> str:
-    """Return the SHA-256 of a file, in hex."""
+    """Return the SHA-256 of a file, in hex.
+
+    Raises:
+        OSError: it can't be read.
+    """
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         for piece in iter(lambda: file.read(PIECE_BYTES), b""):
@@ -63,7 +67,16 @@ def digest_of(path: str) -> str:
 
 
 def write_whole(path: str, content: bytes, mode: int = 0o600) -> None:
-    """Write a file by another name, and rename it: there whole or not at all, even after a power cut."""
+    """Write a file by another name, and rename it: there whole or not at all, even after a power cut.
+
+    Args:
+        path: its path; `PATH.new` is written over.
+        content: of it.
+        mode: its permissions, as far as the umask lets them be.
+
+    Raises:
+        OSError: the disk is full, or the directory may not be written.
+    """
     descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)

@@ -25,6 +25,11 @@ def health(store: Store, service: Service, name: str) -> str:
     """Return what is wrong with a release that should run; empty if it serves.
 
     It must answer at every address, and the socket must be that of the process that runs this release.
+
+    Args:
+        store: where releases are kept.
+        service: what runs it.
+        name: the release's ID.
     """
     try:
         serve = store.manifest(name)["serve"]
