@@ -26,7 +26,8 @@ from netlab.commands.schema import schema
 from netlab.commands.shell import shell
 from netlab.commands.validate import validate
 from netlab.commands.why import why
-from netlab.deploy.command import deploy, logs, rollback, status, undeploy
+from netlab.deploy.command import deploy, rollback, undeploy
+from netlab.deploy.looking import logs, status
 from netlab.errors import ExitCode, NetlabError
 
 # What write(2) says of a place that takes no more.

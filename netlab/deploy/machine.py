@@ -14,7 +14,6 @@ from netlab.answers import read_answer
 from netlab.backends.ssh import SshLab
 from netlab.backends.ssh.problems import CONNECTION_ERRORS
 from netlab.deploy.answers import Compared, Done, Place, Survey, Switched
-from netlab.deploy.release import Release
 from netlab.errors import AgentError, LabError
 from netlab.travelling import program
 
@@ -118,11 +117,13 @@ class DeployedMachine:
         """Be the only one who changes the machine, as long as the connection lasts."""
         self.ask(Done, "lock", {"who": who, "wait_s": _LOCK_WAIT_S})
 
-    def survey(self, release: Release | None = None) -> Survey:
-        """Return what is there, and what stands against a release."""
-        if release is None:
-            return self.ask(Survey, "survey")
-        return self.ask(Survey, "survey", {"release": release.id, "serve": release.serve, **release.needs})
+    def survey(self, release: Mapping[str, object] | None = None) -> Survey:
+        """Return what is there, and what stands against a release.
+
+        Args:
+            release: as `Release.described` has it; None where none is to come.
+        """
+        return self.ask(Survey, "survey", release)
 
     def channel(self) -> paramiko.Channel:
         """Return a new channel of the one connection, on which a command can be run.

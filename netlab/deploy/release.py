@@ -82,6 +82,11 @@ class Release(abc.ABC):
     def needs(self) -> dict[str, object]:
         """What a machine must have for it: `bytes` of disk, and what else that kind asks for."""
 
+    @property
+    def described(self) -> dict[str, object]:
+        """What a machine is told of it when it is asked what stands against it."""
+        return {"release": self.id, "serve": self.serve, **self.needs}
+
     @abc.abstractmethod
     def send(self, machine: DeployedMachine) -> None:
         """Put it on a machine, beside the others: whole and verified, or not at all.
