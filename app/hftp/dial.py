@@ -129,8 +129,8 @@ class _Race:
             if now >= ends_at:
                 break
             if waiting and (now >= next_at or not self._running):
-                self._begin(waiting.pop(0))
-                next_at = now + self._delay_s
+                if self._begins(waiting.pop(0)):
+                    next_at = now + self._delay_s
                 continue
             failures = len(self._failed)
             winner = self._wait((min(ends_at, next_at) if waiting else ends_at) - now)
@@ -140,22 +140,24 @@ class _Race:
                 next_at = now
         return self._give_up()
 
-    def _begin(self, address: Address) -> None:
+    def _begins(self, address: Address) -> bool:
+        """Begin an attempt. Returns whether it goes on, and has not failed at once."""
         family, kind, protocol, _, place = address
         shown = format_address(place)
         try:
             sock = socket.socket(family, kind, protocol)
         except OSError as error:  # this machine has no such family
             self._failed.append((shown, error.errno or 0))
-            return
+            return False
         sock.setblocking(False)
         code = sock.connect_ex(place)
         if code not in (0, errno.EINPROGRESS):
             sock.close()
             self._failed.append((shown, code))
-            return
+            return False
         self._running[sock.fileno()] = (sock, shown)
         self._poll.register(sock, select.POLLOUT)
+        return True
 
     def _wait(self, seconds: float) -> socket.socket | None:
         """Wait for the end of attempts; give one that has succeeded."""

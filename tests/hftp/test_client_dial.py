@@ -74,6 +74,16 @@ def test_an_address_that_is_silent_costs_a_quarter_of_a_second(listener: socket.
     assert 0.2 < time.monotonic() - began < 3
 
 
+def test_addresses_that_fail_at_once_cost_no_time_beside_a_silent_one(listener: socket.socket) -> None:
+    """connect() itself fails for a link-local address without its interface. At 0.25 s each they were 50 s."""
+    with full() as silent:
+        addresses = [silent, *[ipv6("fe80::1")] * 200, ipv4(*listener.getsockname())]
+        began = time.monotonic()
+        with dial_first("name", 1, 600.0, addresses) as sock:
+            assert sock.getpeername() == listener.getsockname()
+    assert time.monotonic() - began < 10
+
+
 def test_of_many_silent_addresses_the_last_has_a_chance(listener: socket.socket) -> None:
     with (
         full() as silent,
