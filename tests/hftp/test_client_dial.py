@@ -75,7 +75,7 @@ def test_an_address_that_is_silent_costs_a_quarter_of_a_second(listener: socket.
 
 
 def test_addresses_that_fail_at_once_cost_no_time_beside_a_silent_one(listener: socket.socket) -> None:
-    """connect() itself fails for a link-local address without its interface. At 0.25 s each they were 50 s."""
+    """connect() itself fails for a link-local address without its interface. At 0.25 s each, it took 50 s."""
     with full() as silent:
         addresses = [silent, *[ipv6("fe80::1")] * 200, ipv4(*listener.getsockname())]
         began = time.monotonic()
