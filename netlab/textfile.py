@@ -23,6 +23,8 @@ def read_text(path: Path, kind: str) -> str:
     try:
         with path.open("rb") as file:
             contents = file.read(LIMIT_BYTES + 1)
+    except IsADirectoryError:
+        raise NetlabError(f"{path}: is a directory: name a file in it") from None
     except OSError as error:
         raise NetlabError(f"{path}: {error.strerror}") from None
     if len(contents) > LIMIT_BYTES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -212,8 +213,12 @@ def load(path: Path) -> CheckFile:
         FileError: it, or the lab that it names, says something that can't be followed.
         NetlabError: it can't be read.
     """
+    with suppress(OSError):  # read_text says what
+        if not path.exists():
+            raise NetlabError(f"{path}: No such file or directory: netlab init writes one")
+    text = read_text(path, "check")
     folder = path.parent if path.is_file() else Path()  # a pipe, such as a shell's `<(...)`, lies nowhere
-    return read(str(path), read_text(path, "check"), folder)
+    return read(str(path), text, folder)
 
 
 def read(name: str, text: str, folder: Path) -> CheckFile:

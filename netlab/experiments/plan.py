@@ -10,6 +10,7 @@ from netlab.checks import Check
 from netlab.errors import NetlabError
 from netlab.experiments.templates import HFTP, fill
 from netlab.model import BY_TCP, Bind, Protocol, Target, Topology, Transport, endpoint
+from netlab.yamlfile import did_you_mean
 
 # The vantage that stands for the server's own host.
 SERVER = "server"
@@ -134,7 +135,8 @@ class Selection:
         there = list(known)
         for name in names:
             if name not in there:
-                raise NetlabError(f"no {kind} is called {name!r}: there is {', '.join(there)}")
+                hint = did_you_mean(name, there)
+                raise NetlabError(f"no {kind} is called {name!r}{hint}: there is {', '.join(there)}")
 
 
 EVERYTHING = Selection()

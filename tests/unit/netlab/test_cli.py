@@ -58,7 +58,8 @@ def signals_as_they_were() -> Iterator[None]:
         ),
         (
             ["run", "--explain", "::", "peer", "hostname"],
-            "no target of peer is called 'hostname': there is name, lan-ipv4, lan-ipv6, back-ipv4, 127.0.0.1",
+            "no target of peer is called 'hostname' (did you mean 'name'?): there is name, "
+            "lan-ipv4, lan-ipv6, back-ipv4, 127.0.0.1",
         ),
         (["run", "--json", "no/where.json"], "no/where.json: there is no directory no"),
         (["run", "--svg", "no/where.svg"], "no/where.svg: there is no directory no"),

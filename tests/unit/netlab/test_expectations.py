@@ -402,8 +402,12 @@ def test_a_bind_may_tell_the_service_by_a_command_or_a_word_of_its_own(binds: st
 
 
 def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(NetlabError, match=r"netlab\.yaml: No such file or directory"):
+    with pytest.raises(NetlabError, match=r"netlab\.yaml: No such file or directory: netlab init writes one"):
         load(tmp_path / "netlab.yaml")
+    with pytest.raises(NetlabError, match=r"is a directory: name a file in it"):
+        load(tmp_path)
+    with pytest.raises(NetlabError, match=r"File name too long"):
+        load(tmp_path / ("x" * 300))
 
 
 def test_a_selection_of_nothing_is_refused() -> None:

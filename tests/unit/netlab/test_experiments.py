@@ -414,7 +414,7 @@ def test_the_standard_experiment_is_shipped_once_whatever_the_backends() -> None
             "no experiment is called 'bind-adress': there is bind-address, or the path of a .yaml file",
         ),
         ("missing.yaml", "missing.yaml: No such file or directory"),
-        ("folder.yaml", "folder.yaml: Is a directory"),
+        ("folder.yaml", "folder.yaml: is a directory: name a file in it"),
         ("latin1.yaml", "latin1.yaml: not UTF-8 text (byte 7)"),
         ("huge.yaml", "huge.yaml: larger than 1 MiB: this is no experiment"),
     ],
@@ -566,7 +566,7 @@ def test_what_is_chosen_keeps_the_order_of_the_file() -> None:
         ({"vantages": ("mars",)}, "no vantage is called 'mars': there is server, peer, remote, outsider"),
         (
             {"vantages": ("peer",), "targets": ("hostname",)},
-            "no target of peer is called 'hostname': there is name, lan-ipv4, lan-ipv6, back-ipv4, 127.0.0.1",
+            "no target of peer is called 'hostname' (did you mean 'name'?): there is name, lan-ipv4, lan-ipv6, back-ipv4, 127.0.0.1",
         ),
     ],
 )
