@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from contextlib import closing
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -195,9 +196,8 @@ def test_a_closed_session_says_so(session: AgentSession) -> None:
 # --- the agent, as any machine runs it -------------------------------------------------------------------
 
 
-def exchange(*lines: bytes) -> list[dict[str, Any]]:
+def exchange(*lines: bytes, source: bytes = program("netlab.agent", "program")) -> list[dict[str, Any]]:
     """Give raw lines to an agent and return its answers; it must end well when they do."""
-    source = program("netlab.agent", "program")
     given = b"%d\n%b" % (len(source), source) + b"".join(lines)
     ran = subprocess.run(
         [sys.executable, "-I", "-S", "-c", BOOT], input=given, capture_output=True, timeout=20, check=True
@@ -441,6 +441,18 @@ def test_probes_leave_no_descriptor_or_thread_in_the_agent() -> None:
         session.call("probe", {"probes": probes, "timeout_s": 0.2}, timeout_s=10)
         session.call("facts", {"names": ["localhost"] * 3}, timeout_s=10)
         assert resources(lab) == before
+
+
+def test_an_interpreter_of_another_version_compiles_the_sources_and_one_of_this_does_not() -> None:
+    source, asked = program("netlab.agent", "program"), b'{"id": 1, "op": "hello"}\n'
+    ours = repr((sys.implementation.cache_tag, MAGIC_NUMBER)).encode()
+    elsewhere = source.replace(ours, b"('cpython-38', b'')")
+    assert elsewhere != source
+    assert exchange(asked, source=elsewhere) == exchange(asked, source=source)
+    no_source = source.replace(b"class Agent:", b"class Agent!")
+    assert exchange(asked, source=no_source) == exchange(asked, source=source)
+    with pytest.raises(subprocess.CalledProcessError):
+        exchange(asked, source=no_source.replace(ours, b"('cpython-38', b'')"))
 
 
 def resources(lab: ThisMachine) -> tuple[int, int]:
