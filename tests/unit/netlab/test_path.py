@@ -146,15 +146,31 @@ def test_each_kind_of_refusing_route_has_its_own_error(
     assert ended(on_the_way, "2001:db8:3::11").outcome == of_router6
 
 
-def test_a_circle_is_told_of_once_and_ends_with_the_hops() -> None:
-    back = with_routes(ROUTER, route("198.18.9.0/24", "198.18.3.11", "eth1"))
+@pytest.mark.parametrize(
+    ("to", "via", "message", "source"),
+    [
+        ("198.18.9.9", "198.18.3.11", "ICMP time exceeded, to 198.18.1.20", "RFC 1812, 5.2.7.3"),
+        ("2001:db8:9::9", "2001:db8:3::11", "ICMPv6 hop limit exceeded, to 2001:db8:1::20", "RFC 4443, 3.3"),
+    ],
+    ids=["IPv4", "IPv6"],
+)
+def test_a_circle_is_told_of_once_and_ends_with_the_hops(
+    to: str, via: str, message: str, source: str
+) -> None:
+    back = with_routes(ROUTER, route(to, via, "eth1"))
     forth = replace(SERVER, sysctls=dict.fromkeys(SERVER.sysctls, "1"))
-    prediction = ended(lab(router=back, server=forth), "198.18.9.9")
+    prediction = ended(lab(router=back, server=forth), to)
     assert prediction.outcome == NO_HOST
     forwards = [step.host for step in prediction.reason if step.kind == "forward"]
     assert forwards == ["router", "server", "router", "server"]
     assert "circle" in prediction.reason[-2].text
     assert len(prediction.reason) < 8
+    assert (prediction.reason[-1].text, prediction.reason[-1].rests_on) == (message, source)
+
+
+def test_a_routers_error_rests_on_the_rule_of_its_kind() -> None:
+    assert ended(lab(), "198.18.9.9").reason[-1].rests_on == "RFC 1812, 5.2.7.1"
+    assert ended(lab(), "2001:db8:9::9").reason[-1].rests_on == "RFC 4443, 3.1"
 
 
 def test_an_error_that_finds_no_way_back_is_a_timeout_and_says_where_it_is_lost() -> None:
