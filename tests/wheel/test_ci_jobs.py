@@ -93,9 +93,8 @@ def test_a_job_is_red_where_no_lab_can_be_and_says_what_to_do(runner: Runner, tm
 def test_a_job_is_red_where_the_file_is_wrong_and_says_where(runner: Runner, tmp_path: Path) -> None:
     ended = run(runner, tmp_path, GREEN.replace("allow", "alow"))
     assert ended.code == ExitCode.USAGE, ended.log
-    assert (
-        "netlab: netlab.yaml:3: expect.0.alow: no expectation is called 'alow': there is allow" in ended.log
-    )
+    said = "no expectation is called 'alow' (did you mean 'allow'?): there is allow"
+    assert f"netlab: netlab.yaml:3: expect.0.alow: {said}" in ended.log
 
 
 @pytest.mark.parametrize(
