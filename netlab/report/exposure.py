@@ -83,8 +83,11 @@ def scan_record(scan: Scan, name: str, notes: Sequence[str] = ()) -> dict[str, A
 
 
 def _not_asked(scan: Scan) -> Iterator[str]:
+    alike: dict[str, list[str]] = defaultdict(list)
     for host, sockets in scan.not_asked.items():
-        yield f"{host} has {', '.join(map(describe, sockets))}"
+        alike[", ".join(map(describe, sockets))].append(host)
+    for sockets_said, hosts in alike.items():
+        yield f"{counted(hosts)} {'has' if len(hosts) == 1 else 'have'} {sockets_said}"
     if scan.not_asked:
         yield "no question is one that all answer; netlab why HOST HOST:PORT/udp --check CHECK asks yours"
 

@@ -152,7 +152,9 @@ def test_many_services_that_the_same_hosts_reach_in_the_same_way_share_a_line_of
         for cell in matrix.cells
         if cell.bind.address == "127.0.0.1" and cell.vantage != "server"
     )
-    scan = Scan(ROOM, None, {}, tuple(by_host.values()), cells)
+    resolvers = dict.fromkeys(LABS, (listener("127.0.0.53", 53),))
+    scan = Scan(ROOM, None, {}, tuple(by_host.values()), cells, resolvers)
     text = drawn(exposure(scan, "room"), width=400)
     refused = "refused: the packet arrives, and no socket takes it"
     assert f"port {PORT} of lab[01:06] (6 hosts) from everywhere else: {refused}" in text
+    assert "lab[01:06] (6 hosts) have 127.0.0.53:53" in text
