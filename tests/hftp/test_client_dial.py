@@ -59,11 +59,11 @@ def test_families_alternate_beginning_with_the_preferred_one() -> None:
 
 def test_an_address_that_refuses_costs_no_time(listener: socket.socket) -> None:
     port = listener.getsockname()[1]
-    addresses = [ipv6("::1", port), ipv4("127.0.0.3", port), ipv4("127.0.0.1", port)]
+    addresses = [*[ipv6("::1", port), ipv4("127.0.0.3", port)] * 100, ipv4("127.0.0.1", port)]
     began = time.monotonic()
-    with dial_first("name", port, 10.0, addresses) as sock:
+    with dial_first("name", port, 600.0, addresses) as sock:
         assert sock.getpeername() == ("127.0.0.1", port)
-    assert time.monotonic() - began < 0.25
+    assert time.monotonic() - began < 10  # 50 s, if each had the quarter of a second of one that is silent
 
 
 def test_an_address_that_is_silent_costs_a_quarter_of_a_second(listener: socket.socket) -> None:
@@ -71,7 +71,7 @@ def test_an_address_that_is_silent_costs_a_quarter_of_a_second(listener: socket.
         began = time.monotonic()
         with dial_first("name", 1, 10.0, [silent, ipv4(*listener.getsockname())]) as sock:
             assert sock.getpeername() == listener.getsockname()
-    assert 0.2 < time.monotonic() - began < 3
+    assert 0.2 < time.monotonic() - began < 9
 
 
 def test_addresses_that_fail_at_once_cost_no_time_beside_a_silent_one(listener: socket.socket) -> None:

@@ -176,16 +176,14 @@ time.sleep(60)
     before = len(alive(namespace))
     began = time.monotonic()
     channel.close()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
     assert wait_until(lambda: len(alive(namespace)) == before - 2)
     channel.close()  # safe to repeat
 
 
-def test_closing_a_program_that_ends_on_sigterm_takes_no_time(lab: NetnsLab) -> None:
+def test_closing_a_program_ends_it_with_sigterm_if_that_will_do(lab: NetnsLab) -> None:
     channel = lab.spawn("a", ["sleep", "60"])
-    began = time.monotonic()
     channel.close()
-    assert time.monotonic() - began < 0.5
     assert channel.wait(0) == -signal.SIGTERM
 
 
