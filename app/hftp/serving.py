@@ -62,6 +62,9 @@ _NO_MEMORY = f"{_NO_ROOM_FOR}: out of memory"
 # How long no one is accepted when there was no room, unless a client leaves earlier.
 _NO_ROOM_SECONDS = 0.2
 
+# What the server keeps back for itself: a block of the interpreter's allocator, which is 1 MiB, fits twice.
+_RESERVE_BYTES = 2 * 1024 * 1024
+
 # How long those that were started for clients have for resetting them.
 _CUT_SECONDS = 0.5
 
@@ -111,6 +114,7 @@ class Server:
         self._accepting = False
         self._said_full_at: int | None = None  # how many had been let in when it was said that no more can be
         self._said_out_of_memory = False
+        self._reserve: bytes | None = None  # kept while clients are let in, given up when memory is short
         self._resume_at = 0.0  # when accepting is tried again; 0: when a client leaves
         self._cutting = False
         self._ends_at = 0.0  # when the grace ends; 0: it was not asked to stop
@@ -130,7 +134,11 @@ class Server:
             self._strategy.watch(fd)
         self._set_accepting(True)
         try:
-            self._strategy.run()
+            while not self.over:
+                try:
+                    self._strategy.run()
+                except MemoryError:
+                    self._use_reserve()
         finally:
             for peer in list(self.peers.values()):
                 self.leave(peer)
@@ -197,7 +205,9 @@ class Server:
             self._cut()
 
     def leave(self, peer: Peer) -> None:
-        """Close a peer, and forget it."""
+        """Close a peer, and forget it; nothing if that was done."""
+        if self.peers.get(peer.fd) is not peer:
+            return
         del self.peers[peer.fd]
         self._strategy.farewell(peer)
         peer.close()
@@ -292,6 +302,11 @@ class Server:
 
     # Accepting
 
+    def _use_reserve(self) -> None:
+        """Go on with what was kept back for this, and let nobody in until it can be kept back again."""
+        self._reserve = None
+        self._hold(_NO_MEMORY, _NO_ROOM_SECONDS)
+
     def _set_accepting(self, accepting: bool, resume_at: float = 0.0) -> None:
         self._resume_at = resume_at
         if accepting != self._accepting:
@@ -304,6 +319,12 @@ class Server:
 
     def _accept(self, listener: socket.socket) -> None:
         family = listener.family
+        if self._reserve is None:
+            try:
+                self._reserve = bytes(_RESERVE_BYTES)
+            except MemoryError:
+                self._hold(_NO_MEMORY, _NO_ROOM_SECONDS)
+                return
         for _ in range(ACCEPT_BATCH):
             if self._admission.full:
                 self._hold(f"{self._admission.count} clients are as many as there may be")
@@ -323,7 +344,7 @@ class Server:
                     raise
                 continue
             except MemoryError:
-                self._hold(_NO_MEMORY, _NO_ROOM_SECONDS)
+                self._use_reserve()
                 return
             if not self._admit(socket.SocketType(family, socket.SOCK_STREAM, 0, fd), address):
                 return
@@ -352,9 +373,12 @@ class Server:
             )
             peer = self.peers[sock.fileno()] = Peer(sock, whom, connection, self._lingering)
             self._strategy.welcome(peer)
-        except (MemoryError, OSError) as error:
-            why = f"{_NO_ROOM_FOR}: {error.strerror}" if isinstance(error, OSError) else _NO_MEMORY
-            self._refuse(sock, whom, why)
+        except OSError as error:
+            self._refuse(sock, whom, f"{_NO_ROOM_FOR}: {error.strerror}")
+            return False
+        except MemoryError:
+            self._reserve = None
+            self._refuse(sock, whom, _NO_MEMORY)
             return False
         self.counters.clients += 1
         return True

@@ -136,6 +136,27 @@ def test_who_asks_for_what_there_is_no_memory_for_is_disconnected_and_nobody_els
         server.process.send_signal(signal.SIGUSR1)
 
 
+@pytest.mark.parametrize("strategy", [name for name in CONCURRENT if name != "processes"])
+def test_a_server_without_memory_for_itself_goes_on_when_there_is_some(data: Path, strategy: str) -> None:
+    server = RunningServer(data, "-a", "127.0.0.1", "--strategy", strategy, "--max-per-address", "10000")
+    try:
+        mapped = mapped_bytes(server.pid)
+        with contextlib.ExitStack() as clients, limited(server.pid, resource.RLIMIT_AS, mapped):
+            for number in range(2000):
+                with contextlib.suppress(ConnectionError):
+                    sock = clients.enter_context(server.connect())
+                    sock.sendall(
+                        (b"get_slice huge 0 99999999" if number % 3 else b"get_metadata f") + b"\r\n"
+                    )
+        assert server.ask(b"get_metadata f\r\n") == SIZE_OF_F
+        code, errors = server.stop()
+        assert code == 0, errors
+        assert "Traceback" not in errors
+    finally:
+        server.process.kill()
+        server.process.communicate()
+
+
 def test_a_server_takes_as_many_clients_as_it_can_serve_and_the_others_later(data: Path) -> None:
     limited = ["sh", "-c", 'ulimit -n 64 && exec "$0" "$@"']
     with running_server(data, "--max-per-address", "100", under=limited) as server:

@@ -39,7 +39,14 @@ class Asyncio(Strategy):
 
     def run(self) -> None:
         """Run an event loop to the end."""
-        asyncio.run(self._run())
+        try:
+            asyncio.run(self._run())
+        except MemoryError:  # the tasks have ended with the loop
+            self._tasks.clear()
+            for peer in list(self.server.peers.values()):
+                peer.run_out_of_memory()
+                self.server.leave(peer)
+            raise
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -87,8 +94,8 @@ class Asyncio(Strategy):
         """End its task, unless it is this task that ends."""
         self._loop.remove_reader(peer.fd)
         self._loop.remove_writer(peer.fd)
-        task = self._tasks.pop(peer.fd)
-        if task is not asyncio.current_task():
+        task = self._tasks.pop(peer.fd, None)
+        if task is not None and task is not asyncio.current_task():
             task.cancel()
 
 

@@ -14,6 +14,7 @@ poll() looks at every client, idle or not.
 from __future__ import annotations
 
 import select
+from contextlib import suppress
 
 from hftp.peer import READ
 from hftp.strategies.strategy import Strategy
@@ -66,4 +67,5 @@ class Poll(Strategy):
 
     def farewell(self, peer: Peer) -> None:
         """Unregister a client."""
-        self._poll.unregister(peer.fd)
+        with suppress(KeyError):  # there was no memory to register it
+            self._poll.unregister(peer.fd)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import _thread
 import errno
 import select
+import signal
 import socket
 from collections import deque
 from contextlib import suppress
@@ -34,17 +35,21 @@ class Threads(Poll):
         share_one_heap()
         self._done: deque[Peer] = deque()
         self._woken = False  # whether the server's thread was, and has not looked yet
+        self._unbegun: set[Peer] = set()  # whose threads have not begun, and won't if they have no memory
         self._stopping = False  # whether nothing more is to be answered
 
     def welcome(self, peer: Peer) -> None:
         """Start a thread for a client."""
+        self._unbegun.add(peer)
         try:
             # Not by threading: that waits for the thread to run, for ever if it has no memory to begin with.
             _thread.start_new_thread(self._attend_alone, (peer,))
         except RuntimeError as error:
+            self._unbegun.discard(peer)
             raise OSError(errno.EAGAIN, "no more threads can be started") from error
 
     def _attend_alone(self, peer: Peer) -> None:
+        self._unbegun.discard(peer)
         try:
             self._attend(peer)
         except MemoryError:
@@ -77,11 +82,21 @@ class Threads(Poll):
         while self._done:
             self.server.leave(self._done.popleft())
 
+    def tell(self, number: int) -> None:
+        """When nothing else has helped, leave without those whose threads don't end: memory failed them."""
+        if number == signal.SIGKILL:
+            for peer in list(self.server.peers.values()):
+                self.server.leave(peer)
+
     def farewell(self, peer: Peer) -> None:
         """Nothing: poll() does not know it."""
 
     def expel(self, peer: Peer) -> None:
         """Wake its thread, which finds the connection ended."""
+        if peer in self._unbegun:
+            self._unbegun.discard(peer)
+            self.server.leave(peer)
+            return
         with suppress(OSError):
             peer.socket.shutdown(socket.SHUT_RDWR)
 
