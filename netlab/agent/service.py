@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import os
+import re
 import signal
 import time
 
@@ -19,7 +20,7 @@ class Service:
 
     Args:
         argv: the program and its arguments, in which `{data}` stands for the directory, and `{tools}` for one
-            inside it.
+            inside it; a backslash before any `{word}` is taken away, and that word stays.
         files: what to put there: name -> content, with the same to be filled in.
         tools: what to put into `{tools}`: name -> base64.
 
@@ -29,16 +30,16 @@ class Service:
 
     def __init__(self, argv: list[str], files: dict[str, str], tools: dict[str, str]) -> None:
         self._directory = make_private_directory()
-        places = {"{data}": self._directory, "{tools}": os.path.join(self._directory, ".tools")}
+        places = {"data": self._directory, "tools": os.path.join(self._directory, ".tools")}
         self._output = -1
         self._pid = 0
         try:
             self._output = make_unlinked_file(self._directory)
             for name, content in files.items():
                 write_file(os.path.join(self._directory, name), filled(content, places).encode())
-            os.mkdir(places["{tools}"], 0o700)
+            os.mkdir(places["tools"], 0o700)
             for name, content in tools.items():
-                write_file(os.path.join(places["{tools}"], name), binascii.a2b_base64(content))
+                write_file(os.path.join(places["tools"], name), binascii.a2b_base64(content))
             self._pid = self._spawn([filled(item, places) for item in argv])
         except BaseException:
             self.stop()
@@ -90,10 +91,13 @@ class Service:
 
 
 def filled(item: str, places: dict[str, str]) -> str:
-    """Return an argument with the directories' paths in it."""
-    for placeholder, path in places.items():
-        item = item.replace(placeholder, path)
-    return item
+    r"""Return an argument, or a file's content, with the directories' paths in it, and `{x}` for `\{x}`."""
+
+    def value(found: re.Match[str]) -> str:
+        word = found[0].lstrip("\\")
+        return word if found[1] else places.get(word[1:-1], word)
+
+    return re.sub(r"(\\?)\{[A-Za-z][\w.-]*\}", value, item)
 
 
 def wait_listening(

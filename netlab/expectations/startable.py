@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from netlab.checks import NONCE
 from netlab.expectations.labs import ComposeFileLab, LabChoice, MadeLab
 from netlab.expectations.schema import CheckedBindSection, CheckedServiceSection, CheckFileSection
-from netlab.experiments.templates import slip_in_argument, slip_in_file, untold
+from netlab.experiments.templates import asks_for, slip_in_argument, slip_in_text, untold
 from netlab.yamlfile import Path, YamlFile
 
 Problem = tuple[Path, str]
@@ -84,12 +84,12 @@ def _arguments(said: CheckFileSection) -> Iterator[tuple[Path, str]]:
 def _about_files(said: CheckFileSection) -> Iterator[Problem]:
     files, here = said.service.files, ("service", "files")
     for name, content in files.items():
-        if problem := slip_in_file(content):
+        if problem := slip_in_text(content):
             yield (*here, name), problem
-        if said.service.image is not None and NONCE in content:
+        if said.service.image is not None and asks_for(content, "nonce"):
             problem = f"a container starts before the run: {NONCE} is in {{data}}/netlab-nonce, to read then"
             yield (*here, name), problem
-    if files and not any("{data}" in argument for _, argument in _arguments(said)):
+    if files and not any(asks_for(argument, "data") for _, argument in _arguments(said)):
         yield here, "no command names them: they are in {data}"
 
 
@@ -100,7 +100,7 @@ def _untold(here: Path, bind: CheckedBindSection, service: CheckedServiceSection
         in_its_own_words = key == "v6only" and (bind.command or bind.as_)
         if getattr(bind, key) and not in_its_own_words:
             yield (*here, key), problem
-    if bind.device is None and any("{device}" in argument for argument in command):
+    if bind.device is None and any(asks_for(argument, "device") for argument in command):
         yield here, "its command has {device}, and it has no device: say which"
 
 
@@ -123,4 +123,4 @@ def _alike(said: CheckFileSection) -> Iterator[Problem]:
 
 
 def _tells_address(text: str) -> bool:
-    return "{address}" in text or "{endpoint}" in text
+    return asks_for(text, "address") or asks_for(text, "endpoint")

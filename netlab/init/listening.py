@@ -13,6 +13,7 @@ from pathlib import Path
 
 from netlab.backends.local import LocalChannel
 from netlab.errors import NetlabError
+from netlab.experiments.templates import asks_for, kept
 from netlab.facts import Facts, Listener, read_facts
 from netlab.init.processes import Process, process_listening
 from netlab.init.secrets import MASK, masked
@@ -185,6 +186,8 @@ def _rules(rows: Sequence[Row], now: Listener) -> Iterable[Rule]:
 def templated(words: Sequence[str], address: str, port: int) -> tuple[tuple[str, ...], bool]:
     """Return a command with its address and port replaced by placeholders, and whether it says the address.
 
+    Its own words in braces stay as they are.
+
     Args:
         words: the command.
         address: that the program listens on.
@@ -196,13 +199,13 @@ def templated(words: Sequence[str], address: str, port: int) -> tuple[tuple[str,
     endpoints = _standing_alone([f"{word}:{port}" for word in said])
     addresses = _standing_alone([word for word in words_for if word])
     ports = re.compile(rf"(?<![\d.:]){port}(?![\d.:])")
-    program, *arguments = words
+    program, *arguments = map(kept, words)
     out = [program]
     for argument in arguments:
         filled = endpoints.sub("{endpoint}", argument)
         filled = addresses.sub("{address}", filled)
         out.append(ports.sub("{port}", filled))
-    return tuple(out), any("{address}" in word or "{endpoint}" in word for word in out)
+    return tuple(out), any(asks_for(word, "address") or asks_for(word, "endpoint") for word in out)
 
 
 def _standing_alone(texts: Iterable[str]) -> re.Pattern[str]:

@@ -156,13 +156,16 @@ def test_a_server_of_ones_own_is_started_where_the_file_is(tmp_path: Path) -> No
 
 
 def test_a_service_brings_files_that_know_where_they_are_and_where_to_listen(tmp_path: Path) -> None:
-    text = """\
+    text = r"""
 service:
-  command: [python3, "{data}/serve.py"]
+  command: [python3, "{data}/serve.py", '--at=\{data}/\{port}']
   files:
     serve.py: |
-      import http.server
+      import http.server, sys
       assert "{data}/serve.py" == __file__ and "{endpoint}" == "[::]:8000"
+      assert sys.argv[1] == "--at={" + "data}/{" + "port}"
+      data, port = 1, 2
+      assert f"\{data} \{port} {{" == "1 2 {"
       server = http.server.ThreadingHTTPServer
       server.address_family = 10
       server(("{address}", {port}), http.server.SimpleHTTPRequestHandler).serve_forever()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from netlab.agent.service import filled
 from netlab.backends.compose.engine import CLIENT_IMAGE
 from netlab.backends.compose.lab import DATA, ComposeLab
 from netlab.errors import NetlabError
@@ -43,7 +44,7 @@ class ImageLab(ComposeLab):
         super()._write_additions(directory)
         for host, server in self._images.items():
             for name, content in server.files.items():
-                (directory / host / name).write_text(content.replace("{data}", DATA), encoding="utf-8")
+                (directory / host / name).write_text(filled(content, {"data": DATA}), encoding="utf-8")
 
 
 def document(topology: Topology, servers: Mapping[str, ImageServer]) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def _service(host: Host, server: ImageServer | None) -> dict[str, Any]:
     if server is None:
         return {**common, "image": CLIENT_IMAGE, "entrypoint": ["sleep", "infinity"]}
     # In Compose files a dollar sign begins a variable, unless it is doubled.
-    command = [word.replace("{data}", DATA).replace("$", "$$") for word in server.argv]
+    command = [filled(word, {"data": DATA}).replace("$", "$$") for word in server.argv]
     healthy = {"test": ["CMD", _INIT, "--version"], "interval": "1s"}
     return {**common, "image": server.image, "healthcheck": healthy} | (
         {"command": command} if command else {}

@@ -267,23 +267,31 @@ WRONG = [
     # Slips of the pen, after which the service would run as if nothing had been said.
     (
         "service:\n  port: 80\n  command: [serve, '{adress}']\n",
-        "netlab.yaml:3: service.command.1: nothing is called {adress} (did you mean 'address'?): there is {address}, {endpoint}, {port}, {device}, {data}, {python}, {hftp}",
+        "netlab.yaml:3: service.command.1: nothing is called {adress} (did you mean 'address'?): there is {address}, {endpoint}, {port}, {device}, {data}, {python}, {hftp}; to have it as it stands: \\{adress}",
     ),
     (
         MINIMAL + "binds:\n  any: {command: [serve, '{lan.ipv4}']}\n",
-        "netlab.yaml:3: binds.any.command.1: nothing is called {lan.ipv4}: there is {address}, {endpoint}, {port}, {device}, {data}, {python}, {hftp}",
+        "netlab.yaml:3: binds.any.command.1: nothing is called {lan.ipv4}: there is {address}, {endpoint}, {port}, {device}, {data}, {python}, {hftp}; to have it as it stands: \\{lan.ipv4}",
     ),
     (
         "service:\n  port: 80\n  command: [serve]\n  options:\n    device: [--on, '{devise}']\n",
-        "netlab.yaml:5: service.options.device.1: nothing is called {devise} (did you mean 'device'?): there is {address}, {endpoint}, {port}, {device}, {data}, {python}, {hftp}",
+        "netlab.yaml:5: service.options.device.1: nothing is called {devise} (did you mean 'device'?): there is {address}, {endpoint}, {port}, {device}, {data}, {python}, {hftp}; to have it as it stands: \\{devise}",
     ),
     (
         "service: {command: [serve, '{{address}}'], port: 80}\n",
-        "netlab.yaml:1: service.command.1: expected {address}; got {{address}}",
+        "netlab.yaml:1: service.command.1: expected {address}; got {{address}}; to have it as it stands: {\\{address}}",
     ),
     (
         "service: {command: [sh, -c, 'serve ${port}'], port: 80}\n",
-        "netlab.yaml:1: service.command.2: expected {port}; got ${port}",
+        "netlab.yaml:1: service.command.2: expected {port}; got ${port}; to have it as it stands: $\\{port}",
+    ),
+    (
+        "service: {command: [serve, '{ port }'], port: 80}\n",
+        "netlab.yaml:1: service.command.1: expected {port}; got { port }",
+    ),
+    (
+        "service: {command: [serve, 'root@{adress}'], port: 80}\n",
+        "netlab.yaml:1: service.command.1: nothing is called {adress} (did you mean 'address'?): there is {address}, {endpoint}, {port}, {device}, {data}, {python}, {hftp}; to have it as it stands: @\\{adress}",
     ),
     (
         "service: {command: [sh, -c, '{hftp} serve'], port: 80}\n",
@@ -291,7 +299,7 @@ WRONG = [
     ),
     (
         "service:\n  port: 80\n  command: [serve, '{data}/conf']\n  files:\n    conf: 'listen {adress};'\n",
-        "netlab.yaml:5: service.files.conf: nothing is called {adress} (did you mean 'address'?): there is {address}, {endpoint}, {port}, {device}, {data}, {python}, {nonce}",
+        "netlab.yaml:5: service.files.conf: nothing is called {adress} (did you mean 'address'?): there is {address}, {endpoint}, {port}, {device}, {data}, {python}, {nonce}; to have it as it stands: \\{adress}",
     ),
     (
         "service:\n  port: 80\n  command: [serve]\n  files: {conf: x}\n",
@@ -378,7 +386,29 @@ def test_a_wrong_file_is_answered_with_file_line_key_and_what_is_allowed(text: s
     ("command", "files"),
     [
         (["sh", "-c", "serve $PORT ${HOME} '{}' '{\"a\": 1}' | awk '{ print }'"], {}),
-        (["serve", "{data}/x.py"], {"x.py": 'f"{name} {ports} {print}" % {1: 2}; "${HOME}"'}),
+        (["sh", "-c", "PORT=80; die() { exit 1; }; serve -p ${PORT} -d ${DATA:-/srv} || die"], {}),
+        (["sh", "-c", "serve | awk '/x/{print}{next}'; curl -w '%{http_code}' x; git log @{upstream}"], {}),
+        (["sh", "-c", "docker ps --format '{{.State}} {{json .Ports}}{{end}}'; mkdir {a,b} {1..3}"], {}),
+        (["python3", "-c", "name = 'x'; print(f'{name}')"], {}),
+        (["node", "-e", "const {createServer} = require('http'); const { port } = config"], {}),
+        (
+            [
+                "serve",
+                "--log-format=%{remote}",
+                '--config={"a":{"b":{}}}',
+            ],
+            {},
+        ),
+        (["serve", "{data}/x.py"], {"x.py": 'f"{name} {ports} {print} {PORT}" % {1: 2}; "${HOME}"'}),
+        (["serve", "{data}/x.sh"], {"x.sh": 'PORT=80\nexec serve -p ${PORT} "${DATA}" -b "$(cat)"'}),
+        (["serve", "{data}/x.js"], {"x.js": "const { port } = require('x'); f`${port_of(1)}`"}),
+        (
+            ["serve", "{data}/x.html"],
+            {"x.html": "{{ data }} {% if x %}{{ x.y }}{% endif %} {{ range .Ports }}"},
+        ),
+        (["nginx", "{data}/x"], {"x": "events { }\nhttp { server { location / { return 200; } } }"}),
+        (["serve", "{data}/x"], {"x": r"f'\{port}' {\{data}} $\{nonce} \{adress}"}),
+        (["serve", r"\{id}", r"\{adress}", r"{\{port}}"], {}),
     ],
 )
 def test_braces_that_are_not_nearly_a_word_of_ours_are_the_services_own(

@@ -63,7 +63,7 @@ EDITS = [
     (
         'device: [--device, "{device}"]',
         'device: [--device, "{devise}"]',
-        "x.yaml:55: service.options.device.1: nothing is called {devise} (did you mean 'device'?): there is {address}, {endpoint}, {port}, {device}, {data}, {python}, {hftp}",
+        "x.yaml:55: service.options.device.1: nothing is called {devise} (did you mean 'device'?): there is {address}, {endpoint}, {port}, {device}, {data}, {python}, {hftp}; to have it as it stands: \\{devise}",
     ),
     (
         "    v6only: [--v6only]\n",

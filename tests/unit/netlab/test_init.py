@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from netlab.errors import FileError, NetlabError
 from netlab.expectations import checkfile
 from netlab.expectations.checkfile import CheckFile
+from netlab.experiments.templates import slip_in_argument
 from netlab.init import Row, Start, text_of
 from netlab.init.asked import Answers, from_answers
 from netlab.init.compose_file import from_compose
@@ -229,6 +230,13 @@ def test_an_ipv6_wildcard_that_is_ipv6_only_is_not_reached_by_ipv4() -> None:
         ("srv -b 110.0.0.1 -v 80801", "10.0.0.1", 8080, "srv -b 110.0.0.1 -v 80801"),
         ("srv 8080", "0.0.0.0", 8080, "srv {port}"),
         ("8080 8080", "0.0.0.0", 8080, "8080 {port}"),
+        (
+            "srv -b 10.0.0.1 /users/{id} ${port} {{data}}",
+            "10.0.0.1",
+            80,
+            r"srv -b {address} /users/\{id} $\{port} {\{data}}",
+        ),
+        ("srv /from/{address}", "10.0.0.1", 80, r"srv /from/\{address}"),
     ],
 )
 def test_address_and_port_of_a_command_become_placeholders(
@@ -236,7 +244,8 @@ def test_address_and_port_of_a_command_become_placeholders(
 ) -> None:
     words, told = templated(command.split(), address, port)
     assert " ".join(words) == expected
-    assert told == ("{address}" in expected or "{endpoint}" in expected)
+    assert told == (" {address}" in expected or "{endpoint}" in expected)
+    assert [problem for word in words if (problem := slip_in_argument(word))] == []
 
 
 SECRET = "hunter2-is-no-secret"
