@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from netlab.experiments.plan import SERVER
 from netlab.facts import Facts, Listener
@@ -52,30 +52,34 @@ def _common(matrix: Matrix, bind: Bind) -> str:
 
 def constants(matrix: Matrix) -> list[tuple[str, str]]:
     """Return what no bind changes: for each vantage the targets that share an outcome and its reason."""
-    groups: dict[tuple[str, Outcome, str], list[str]] = defaultdict(list)
-    for cell in _same_for_all(matrix).values():
-        if cell.observation.outcome is not None:
-            groups[cell.vantage, cell.observation.outcome, why(cell)].append(cell.target.name)
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for (vantage, target), cells in _same_for_all(matrix).items():
+        if cells[0].observation.outcome is not None:
+            reasons = {why(cell) for cell in cells}
+            # Each bind may have a reason of its own: by which socket it is open.
+            because = f": {reasons.pop()}" if len(reasons) == 1 else ""
+            groups[vantage, f"{cells[0].observation.outcome}{because}"].append(target)
     vantages: dict[str, list[str]] = defaultdict(list)
-    for (vantage, outcome, reason), targets in groups.items():
-        vantages[f"{listed(targets)}: {outcome}: {reason}."].append(vantage)
+    for (vantage, text), targets in groups.items():
+        vantages[f"{listed(targets)}: {text}."].append(vantage)
     told = []
     for text, alike in vantages.items():
         if len(alike) > FEW:
             told.append((f"{len(alike)} hosts", f"{named(alike)}: {text}"))
         else:
             told += [(vantage, text) for vantage in alike]
-    return told
+    first = list(dict.fromkeys(name for name, _ in told))
+    return sorted(told, key=lambda pair: first.index(pair[0]))
 
 
-def _same_for_all(matrix: Matrix) -> dict[Column, Cell]:
-    """Return the columns in which every bind that listens has the same outcome, with one cell of each."""
+def _same_for_all(matrix: Matrix) -> dict[Column, list[Cell]]:
+    """Return the columns in which every bind that listens has the same outcome, with their cells."""
     columns: dict[Column, list[Cell]] = defaultdict(list)
     for cell in matrix.cells:
         if cell.prediction.outcome.verdict is not Verdict.NOT_BOUND:
             columns[cell.vantage, cell.target.name].append(cell)
     return {
-        column: cells[0]
+        column: cells
         for column, cells in columns.items()
         if len(cells) > 1 and len({cell.observation.outcome for cell in cells}) == 1
     }
@@ -103,7 +107,7 @@ _NOBODY = {
 }
 
 
-def _about(matrix: Matrix, bind: Bind, same: dict[Column, Cell], *, several: bool = False) -> Iterable[str]:
+def _about(matrix: Matrix, bind: Bind, same: Container[Column], *, several: bool = False) -> Iterable[str]:
     """Yield what is to be said of a bind, or of several that are alike: then without its own address."""
     cells = [cell for cell in matrix.cells if cell.bind == bind]
     facts, service = matrix.facts_of(bind), matrix.experiment.service_of(bind)
@@ -206,7 +210,7 @@ def _dialling(targets: dict[str, str], others: list[str]) -> str:
     return listed(told)
 
 
-def _who(cells: list[Cell], same: dict[Column, Cell]) -> str:
+def _who(cells: list[Cell], same: Container[Column]) -> str:
     """Return who gets through and by which targets; these are left out where none that could differ fails."""
     open_to: dict[str, list[str]] = defaultdict(list)
     partly = set()

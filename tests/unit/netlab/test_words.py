@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netlab.model import Outcome, Protocol, Verdict
+from netlab.model import Outcome, Protocol, Step, Target, Verdict
 from netlab.report.words import constants, differences, refusal
 from tests.unit.netlab.made import BINDS, OPEN, REFUSED, facts, interface, listener, matrix
 
@@ -29,6 +29,35 @@ def test_what_no_bind_changes_is_said_once() -> None:
         ("server", "localhost: open: no socket for 127.0.0.1:19500 by eth0."),
         ("peer", "127.0.0.1: refused: the packet arrives, and no socket takes it."),
     ]
+
+
+def test_a_reason_that_each_bind_has_of_its_own_is_not_said_of_all() -> None:
+    made = matrix()
+    cells = []
+    for cell in made.cells:
+        taken = Step("listener", cell.bind.host, f"{cell.bind.address}:19500 takes it", "sockets")
+        seen = cell.observation.outcome == OPEN
+        cells.append(replace(cell, prediction=replace(cell.prediction, reason=(taken,))) if seen else cell)
+    assert constants(replace(made, cells=tuple(cells)))[0] == ("server", "localhost: open.")
+
+
+def test_what_is_said_of_a_host_stands_together() -> None:
+    made = matrix()
+    here, there = Target("x", "198.18.1.9"), Target("y", "198.18.1.8")
+    cells = [
+        replace(cell, target=target, vantage=vantage, observation=replace(cell.observation, outcome=REFUSED))
+        for cell in made.cells
+        if (cell.vantage, cell.target.name) == ("peer", "127.0.0.1")
+        for vantage, target in [("peer", here), ("remote", here), ("peer", there)]
+    ]
+    far = [
+        replace(c, prediction=replace(c.prediction, reason=(Step("route", c.vantage, "none", "routes"),)))
+        if c.target == there
+        else c
+        for c in cells
+    ]
+    told = constants(replace(made, cells=tuple(far)))
+    assert [name for name, _ in told] == ["peer", "peer", "remote"]
 
 
 def test_a_column_that_one_bind_changes_is_no_constant() -> None:
