@@ -52,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.format_message(), err=True)
         return ExitCode.USAGE
     except click.ClickException as error:
-        return _complain(f"{error.format_message()} (see 'netlab --help')", ExitCode.USAGE)
+        first = (sys.argv[1:] if arguments is None else arguments)[0]  # click knows it of some errors only
+        command = f"netlab {first}" if first in commands.commands else "netlab"
+        return _complain(f"{error.format_message()} (see '{command} --help')", ExitCode.USAGE)
     except NetlabError as error:
         return _complain(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):

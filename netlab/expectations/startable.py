@@ -111,12 +111,13 @@ def _alike(said: CheckFileSection) -> Iterator[Problem]:
         _tells_address(text) for text in (*service.command, *service.files.values())
     ):
         return
-    first: dict[int, tuple[str, str]] = {}
+    first: dict[tuple[object, ...], tuple[str, str]] = {}
     for name, bind in said.binds.items():
         if bind.command or not bind.address:
             continue
-        port = bind.port or service.port
-        other, address = first.setdefault(port, (name, bind.address))
+        # Options tell them apart, too: `v6only: ["-6"]`.
+        told = (bind.port or service.port, bind.v6only, bind.device)
+        other, address = first.setdefault(told, (name, bind.address))
         if address != bind.address:
             problem = f"is started just like {other}, which listens on {address}"
             yield ("binds", name), f"{problem}: put {{address}} or {{endpoint}} into service.command"

@@ -35,13 +35,16 @@ def signals_as_they_were() -> Iterator[None]:
     ("arguments", "message"),
     [
         (["xyzzy"], "No such command 'xyzzy'. (see 'netlab --help')"),
-        (["run", "--bogus"], "No such option '--bogus'. (see 'netlab --help')"),
-        (["run", "a", "b"], "Got unexpected extra argument (b) (see 'netlab --help')"),
-        (["run", "--json"], "Option '--json' requires an argument. (see 'netlab --help')"),
-        (["run", "--explain", "a", "b"], "Option '--explain' requires 3 arguments. (see 'netlab --help')"),
+        (["run", "--bogus"], "No such option '--bogus'. (see 'netlab run --help')"),
+        (["run", "a", "b"], "Got unexpected extra argument (b) (see 'netlab run --help')"),
+        (["run", "--json"], "Option '--json' requires an argument. (see 'netlab run --help')"),
+        (
+            ["run", "--explain", "a", "b"],
+            "Option '--explain' requires 3 arguments. (see 'netlab run --help')",
+        ),
         (
             ["run", "--explain", "::", "peer", "name", "--bind", "::"],
-            "--explain names one cell: it goes without --bind and --from (see 'netlab --help')",
+            "--explain names one cell: it goes without --bind and --from (see 'netlab run --help')",
         ),
         (
             ["run", "other"],

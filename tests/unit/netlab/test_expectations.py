@@ -419,6 +419,13 @@ def test_braces_that_are_not_nearly_a_word_of_ours_are_the_services_own(
     assert file.services()["any"].command == tuple(command)
 
 
+@pytest.mark.parametrize("binds", ["six: {address: '::', v6only: true}", "lan: {address: '::', device: lan}"])
+def test_binds_may_be_told_apart_by_options_alone(binds: str) -> None:
+    options = "options: {v6only: ['-6'], device: [--on, '{device}']}"
+    text = f"service: {{command: [serve], port: 80, {options}}}\nbinds: {{four: 0.0.0.0, {binds}}}\n"
+    assert check_file(text).dials()
+
+
 @pytest.mark.parametrize(
     "binds",
     [
