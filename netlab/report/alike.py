@@ -16,6 +16,11 @@ def listed(items: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def number_of(count: int, word: str) -> str:
+    """Return how many there are: `1 cell`, `2 cells`."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
 def named(hosts: Collection[str]) -> str:
     """Return hosts as in `lab[01:39], guest and controller`."""
     return listed(_runs(hosts) if len(hosts) > FEW else hosts)

@@ -11,6 +11,7 @@ from rich.text import Text
 from netlab.expectations.message import heading, message
 from netlab.expectations.results import Checked, Result, State
 from netlab.model import Cell
+from netlab.report.alike import number_of
 from netlab.report.grid import Grid
 from netlab.report.html import page
 from netlab.report.record import record
@@ -54,7 +55,7 @@ def summary(checked: Checked) -> str:
     if checked.not_measured:
         parts.append(f"{len(checked.not_measured)} not measured")
     where = f"{matrix.experiment.name} on {matrix.backend}, Linux {matrix.kernel}"
-    return f"{where}: {len(results)} cells, {', '.join(parts)}, {matrix.seconds:.1f} s"
+    return f"{where}: {number_of(len(results), 'cell')}, {', '.join(parts)}, {matrix.seconds:.1f} s"
 
 
 def _unmet_cells(checked: Checked) -> Iterator[tuple[Cell, Result]]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from netlab.matrix import Matrix
 from netlab.model import Cell
+from netlab.report.alike import number_of
 from netlab.report.grid import Grid, letters
 from netlab.report.surprises import surprises
 from netlab.report.symbols import DISAGREES, MARKS, NOT_MEASURED, mark_of
@@ -46,9 +47,10 @@ def summary(matrix: Matrix) -> str:
     """Return the run in one line: how large, how much was measured, how much agrees, how long it took."""
     measured = len(matrix.cells) - len(matrix.not_measured)
     agreeing = measured - len(matrix.disagreements)
-    rows = len(matrix.experiment.binds)
-    each, irregular = divmod(len(matrix.cells), rows)
-    size = f"{rows} binds, {len(matrix.cells)} cells" if irregular else f"{rows} binds x {each} cells"
+    rows, cells = len(matrix.experiment.binds), len(matrix.cells)
+    each, irregular = divmod(cells, rows)
+    in_each = f", {number_of(cells, 'cell')}" if irregular else f" x {number_of(each, 'cell')}"
+    size = number_of(rows, "bind") + in_each
     where = f"{matrix.experiment.name} on {matrix.backend}, Linux {matrix.kernel}"
     return f"{where}: {size}, {measured} measured, {agreeing} as predicted, {matrix.seconds:.1f} s"
 

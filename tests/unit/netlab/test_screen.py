@@ -49,6 +49,9 @@ def test_the_summary_counts_what_was_asked_measured_and_predicted() -> None:
         "made-by-hand on netns, Linux 6.1: 2 binds x 4 cells, 8 measured, 8 as predicted, 1.2 s"
     )
     assert "7 measured, 6 as predicted" in summary(matrix(one_peer_lan=None, one_server_lan=OPEN))
+    one = replace(matrix(), cells=matrix().cells[:1])
+    one = replace(one, experiment=replace(one.experiment, binds=one.experiment.binds[:1]))
+    assert ": 1 bind x 1 cell, 1 measured" in summary(one)
 
 
 def test_the_headline_answers_in_words() -> None:
