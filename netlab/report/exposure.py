@@ -15,7 +15,7 @@ from rich.text import Text
 
 from netlab.model import Cell, Outcome, Verdict, endpoint
 from netlab.predict.binding import describe
-from netlab.report.alike import FEW, among, counted
+from netlab.report.alike import FEW, among, counted, number_of
 from netlab.report.beyond import beyond
 from netlab.report.furthest import furthest
 from netlab.report.record import cell_record
@@ -104,7 +104,8 @@ def _summary(scan: Scan, name: str) -> str:
     measured = [cell for cell in scan.cells if cell.measured]
     agreeing = sum(cell.agrees for cell in measured)
     engine = f", Docker {scan.engine.version}" if scan.engine is not None else ""
-    size = f"{len(scan.services)} services, {len(scan.cells)} dials from {len(scan.vantages)} hosts"
+    services, dials = number_of(len(scan.services), "service"), number_of(len(scan.cells), "dial")
+    size = f"{services}, {dials} from {number_of(len(scan.vantages), 'host')}"
     return f"{name}{engine}: {size}, {len(measured)} measured, {agreeing} as predicted"
 
 

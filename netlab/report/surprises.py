@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from netlab.experiments.plan import SERVER
-from netlab.model import Cell, Outcome
+from netlab.model import Cell
 from netlab.report.alike import FEW, among, named
 from netlab.report.suspicion import suspicion
 
@@ -25,14 +25,15 @@ def surprises(disagreeing: Sequence[Cell], cells: Sequence[Cell]) -> Iterator[To
     for cell in cells:
         if cell.vantage != SERVER:
             dialling[cell.bind.host][cell.vantage] = None
-    by_host: dict[tuple[str, Outcome, Outcome | None], list[Cell]] = defaultdict(list)
+    # What explains one may not explain another, though both came out alike.
+    by_host: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     for cell in disagreeing:
-        by_host[cell.bind.host, cell.prediction.outcome, cell.observation.outcome].append(cell)
-    alike: dict[tuple[str, Outcome, Outcome | None], list[Cell]] = defaultdict(list)
-    for (host, said, seen), its in by_host.items():
+        by_host[cell.bind.host, _said(cell, None, None)].append(cell)
+    alike: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for (host, said_of_any), its in by_host.items():
         who = among(list(dict.fromkeys(cell.vantage for cell in its)), list(dialling[host]))
-        alike[who, said, seen] += its
-    for (who, _, _), group in alike.items():
+        alike[who, said_of_any] += its
+    for (who, _), group in alike.items():
         if len(group) > FEW:
             hosts = list(dict.fromkeys(cell.bind.host for cell in group))
             said_of_all = _said(group[0], _only([c.vantage for c in group]), _only(hosts))

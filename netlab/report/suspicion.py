@@ -25,7 +25,8 @@ def suspicion(cell: Cell, here: str = "", there: str = "") -> str:
     predicted, observed = cell.prediction.outcome.verdict, cell.observation.outcome.verdict
     here, there = here or cell.vantage, there or cell.bind.host
     if _is_given_up(cell):
-        who = cell.prediction.reason[-1].host
+        asking = cell.prediction.reason[-1].host
+        who = {cell.bind.host: there, cell.vantage: here}.get(asking, asking)
         return f"the end of patience_s, before {who} gave up on the neighbour, which takes it 3 s"
     if cell.protocol is Protocol.UDP and (why := _of_datagrams(predicted, observed, there)):
         return why

@@ -11,13 +11,14 @@ import pytest
 from netlab.experiments.machines import MachinesDraft
 from netlab.experiments.plan import Dial
 from netlab.matrix import Matrix
-from netlab.model import Cell, Host, Link, Network, Observation, Outcome, Topology, Verdict
+from netlab.model import Cell, Host, Link, Network, Observation, Outcome, Prediction, Step, Topology, Verdict
 from netlab.predict import predict
 from netlab.report.alike import among, counted, named
 from netlab.report.exposure import exposure
 from netlab.report.html import page
 from netlab.report.record import record
 from netlab.report.screen import screen
+from netlab.report.surprises import surprises
 from netlab.report.words import differences
 from netlab.scan import Scan, Service
 from tests.unit.netlab.made import OPEN, PORT, facts, iface, interface, listener, view
@@ -142,6 +143,22 @@ def test_few_surprises_are_told_one_by_one() -> None:
         "lab01 0.0.0.0 guest lan IPv4: predicted open, observed timeout: a packet filter between guest"
         in text
     )
+
+
+def test_what_explains_many_surprises_is_not_said_of_one_that_it_does_not_explain() -> None:
+    unreachable = Outcome(Verdict.UNREACHABLE, "EHOSTUNREACH")
+    cells = []
+    for one in room(deaf).cells:
+        if (one.vantage, one.bind.address, one.target.name) == ("guest", "0.0.0.0", "lan IPv4"):
+            kind = "answer" if one.bind.host == "lab06" else "neighbour"
+            reason = (Step(kind, "guest", "nobody is there", "ARP, RFC 826"),)
+            cells.append(replace(one, prediction=Prediction(unreachable, reason)))
+    predicted = "predicted unreachable (EHOSTUNREACH), observed timeout"
+    gave_up = "the end of patience_s, before guest gave up on the neighbour, which takes it 3 s"
+    assert [line for line, _ in surprises(cells, cells)] == [
+        f"lab[01:05] from guest (5 dials): {predicted}: {gave_up}",
+        predicted,
+    ]
 
 
 def test_many_services_that_the_same_hosts_reach_in_the_same_way_share_a_line_of_a_scan() -> None:
