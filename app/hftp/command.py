@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import suppress
 
 from hftp import streams
 from hftp.errors import HFTPError
@@ -34,7 +33,7 @@ def run(make_parser: Callable[[], Parser], argv: Sequence[str] | None = None) ->
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        streams.drop_output()  # `hftp ls ... | head -1`
+        streams.drop(sys.stdout)  # `hftp ls ... | head -1`
         return Exit.BROKEN_PIPE
     except HFTPError as error:
         _complain(str(error))
@@ -50,9 +49,15 @@ def _complain(line: str) -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        streams.drop_output()
-    with suppress(OSError):
-        sys.stderr.write(f"hftp: {line}\n")
+        streams.drop(sys.stdout)
+    _tell(f"hftp: {line}\n")
+
+
+def _tell(text: str) -> None:
+    try:
+        sys.stderr.write(text)
+    except OSError:
+        streams.drop(sys.stderr)
 
 
 class Parser(argparse.ArgumentParser):
@@ -65,3 +70,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End the process."""
         self.exit(Exit.USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """End the process, with the help written as far as anyone takes it: `hftp --help | head -1`."""
+        sys.stdout.flush()
+        if message:
+            _tell(message)
+        sys.exit(status)

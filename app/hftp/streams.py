@@ -7,6 +7,10 @@ import select
 import sys
 from contextlib import suppress
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
 STDIN, STDOUT, STDERR = 0, 1, 2
 
 
@@ -49,10 +53,14 @@ def announce(lines: list[str]) -> None:
         os.write(STDOUT, "".join(f"{line}\n" for line in lines).encode())
 
 
-def drop_output() -> None:
-    """Have what is still buffered for standard output go nowhere, also when Python flushes at exit."""
+def drop(stream: TextIO) -> None:
+    """Have what is still buffered for a standard stream go nowhere, also when Python flushes at exit.
+
+    Args:
+        stream: ``sys.stdout`` or ``sys.stderr``.
+    """
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 

@@ -134,6 +134,9 @@ def test_a_server_whose_output_nobody_reads_serves(data: Path) -> None:
         ("health AT", "<&- >&- 2>&-", 0, ""),
         ("get AT f -o TO", "<&- >&- 2>&-", 0, ""),
         ("sl", "2>&-", 2, ""),
+        ("sl", "2>/dev/full", 2, ""),
+        ("--help", ">&-", 1, "hftp: input or output: Bad file descriptor\n"),
+        ("get --help", ">/dev/full", 1, "hftp: input or output: No space left on device\n"),
     ],
 )
 def test_a_client_loses_no_result_without_saying_so(
@@ -144,7 +147,7 @@ def test_a_client_loses_no_result_without_saying_so(
         arguments = [places.get(word, word) for word in command.split()]
         ended = subprocess.run(
             ["sh", "-c", f'exec "$@" {redirections}', "sh", PYTHON, "-m", "hftp", *arguments],
-            env=environment(),
+            env={**environment(), "PYTHONUNBUFFERED": ""},  # what is buffered is written, or lost, at the end
             capture_output=True,
             text=True,
             check=False,
