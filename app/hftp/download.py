@@ -63,11 +63,13 @@ def download(
         The path.
 
     Raises:
-        DownloadError: The file changed meanwhile, or another process fetches it.
+        DownloadError: The file changed meanwhile, another process fetches it, or PATH is a device, say.
         OSError: It can't be written.
         HFTPError: An answer does not come, or is none.
     """
     target = Path(checked_name(name) if path is None else path)
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        raise DownloadError(str(target), "is no regular file, and would be replaced by one: see  hftp cat")
     part = target.with_name(part_name(target.name))
     size = client.size(name)
     with naming(part), _open_part(part) as file:

@@ -173,6 +173,15 @@ def test_a_link_in_the_place_of_a_part_is_not_followed(
     assert not (tmp_path / "elsewhere").exists()
 
 
+def test_what_is_no_file_is_not_replaced_by_one(client: hftp.Client, target: Path) -> None:
+    """Root could replace /dev/null, and everyone a FIFO."""
+    os.mkfifo(target)
+    with pytest.raises(hftp.DownloadError, match="no regular file"):
+        download(client, "large", target)
+    assert target.is_fifo()
+    assert not part_of(target).exists()
+
+
 def test_a_file_that_is_not_there_leaves_no_part(client: hftp.Client, target: Path) -> None:
     with pytest.raises(hftp.AnswerError):
         download(client, "missing", target)
