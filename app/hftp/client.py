@@ -7,10 +7,16 @@ the size that was asked, that a listed name could be a file's.
 from __future__ import annotations
 
 import re
+import sys
 from collections import deque
 from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
+
+if not __package__:  # run as a file: this directory is the package
+    from pathlib import Path
+
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hftp.constants import DEFAULT_PORT, EOL, MAX_NAME_BYTES, PIECE_BYTES, TIMEOUT_SECONDS, Status
 from hftp.decode import decode
@@ -412,3 +418,9 @@ def checked_name(name: str) -> str:
     if not is_name(token):
         raise NameRefusedError(token)
     return name
+
+
+if __name__ == "__main__":  # a library; the commands that use it are the package's
+    from runpy import run_module
+
+    run_module("hftp", run_name="__main__")

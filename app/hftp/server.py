@@ -5,6 +5,11 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
+if not __package__:  # run as a file: this directory is the package
+    from pathlib import Path
+
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from hftp.stop import StopOnSignals
 from hftp.streams import announce, say
 
@@ -143,7 +148,7 @@ def _default_address(device: str | None) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run this program by itself: `python -m hftp.server`.
+    """Run this program by itself: `python -m hftp.server`, or `python server.py`.
 
     Args:
         argv: The arguments, without the program's name; those of the process by default.

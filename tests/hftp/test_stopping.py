@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import pytest
 from hftp.constants import GRACE_SECONDS
 from tests.hftp.conftest import HUGE_BYTES, STRATEGIES
 from tests.hftp.serving import (
+    APP,
     PATIENCE_SECONDS,
     PYTHON,
     environment,
@@ -103,19 +103,33 @@ def test_a_signal_before_the_loop_is_not_lost(data: Path) -> None:
     assert codes <= {0, -signal.SIGTERM}
 
 
-def test_it_also_runs_as_a_module_of_its_own(data: Path) -> None:
+@pytest.mark.parametrize(
+    ("server", "client"),
+    [
+        (["-m", "hftp.server"], ["-m", "hftp.client"]),
+        ([str(APP / "hftp" / "server.py")], [str(APP / "hftp" / "client.py")]),
+    ],
+    ids=["modules", "files"],
+)
+def test_server_and_client_also_run_by_themselves(data: Path, server: list[str], client: list[str]) -> None:
+    env = environment()
+    if server[0] != "-m":
+        del env["PYTHONPATH"]
     process = subprocess.Popen(
-        [PYTHON, "-m", "hftp.server", "-a", "127.0.0.1", "-p", "0", "-d", str(data)],
-        env=environment(),
+        [PYTHON, *server, "-a", "127.0.0.1", "-p", "0", "-d", str(data)],
+        env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     assert process.stdout is not None
     port = int(process.stdout.readline().rpartition(":")[2])
-    with socket.create_connection(("127.0.0.1", port)) as sock:
-        sock.sendall(b"get_metadata f\r\nquit\r\n")
-        assert receive_all(sock) == b"0 OK\r\n41\r\n0 OK\r\n"
-    process.terminate()
-    assert process.communicate(timeout=PATIENCE_SECONDS) == ("", "")
+    try:
+        assert (
+            subprocess.check_output([PYTHON, *client, "stat", f"127.0.0.1:{port}", "f"], env=env, text=True)
+            == "41 f\n"
+        )
+    finally:
+        process.terminate()
+        assert process.communicate(timeout=PATIENCE_SECONDS) == ("", "")
     assert process.returncode == 0
