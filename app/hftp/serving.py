@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 # Linux also reports here what befell the connection before it was accepted: accept(2), "Error handling".
 _NOBODY = frozenset(
     {
-        errno.EAGAIN,
         errno.EINTR,
         errno.ECONNABORTED,
         errno.EPROTO,

@@ -103,7 +103,7 @@ class Stop:
             self._lifeline = lifeline[0]
             self.is_child = True
             self._listen()
-        except OSError:
+        except (OSError, MemoryError):
             os._exit(1)
 
     def close(self) -> None:
