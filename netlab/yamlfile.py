@@ -27,6 +27,7 @@ from ruamel.yaml.comments import CommentedBase
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from netlab.errors import FileError
 
@@ -302,5 +303,6 @@ def _shown(value: Any) -> str:
         return f"a {kind}" if value else f"an empty {kind}"
     if not isinstance(value, (str, int, float)):
         return f"a {type(value).__name__}"
-    text = repr(str(value)) if isinstance(value, str) else str(value).lower()
+    # A number is shown as it stands there: 1.10, 0755.
+    text = repr(str(value)) if isinstance(value, str) else RoundTripRepresenter().represent_data(value).value
     return text if len(text) <= 60 else f"{text[:60]}..."

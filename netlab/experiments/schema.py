@@ -89,8 +89,8 @@ class HostSection(Section):
 class OptionsSection(Section):
     """What is added to the command for a bind that asks for it."""
 
-    v6only: list[str] = Field(default_factory=list)
-    device: list[str] = Field(default_factory=list)
+    v6only: Annotated[list[str], a_list("[--v6only]")] = Field(default_factory=list)
+    device: Annotated[list[str], a_list('[--device, "{device}"]')] = Field(default_factory=list)
 
 
 class LabSection(Section):

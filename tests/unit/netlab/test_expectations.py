@@ -363,6 +363,18 @@ WRONG = [
         'netlab.yaml:1: service.command.1: expected a text, in quotes: "8000"; got 8000',
     ),
     (
+        "service: {command: [serve, --tls, 1.10], port: 80}\n",
+        'netlab.yaml:1: service.command.2: expected a text, in quotes: "1.10"; got 1.10',
+    ),
+    (
+        "service: {command: [serve, --mode, 0755], port: 80}\n",
+        'netlab.yaml:1: service.command.2: expected a text, in quotes: "0755"; got 0755',
+    ),
+    (
+        "service:\n  command: [serve]\n  port: 80\n  options: {v6only: --v6only}\n",
+        "netlab.yaml:4: service.options.v6only: expected a list, such as [--v6only]; got '--v6only'",
+    ),
+    (
         "service: {command: [serve, {address}], port: 80}\n",
         'netlab.yaml:1: service.command.1: expected a text, in quotes: "{address}"; got a mapping',
     ),
