@@ -18,7 +18,7 @@ from netlab import __version__
 from netlab.matrix import Matrix
 from netlab.model import Bind, Cell, Verdict
 from netlab.printable import printable
-from netlab.report.alike import FEW
+from netlab.report.alike import FEW, number_of
 from netlab.report.grid import titles
 from netlab.report.screen import summary
 from netlab.report.surprises import surprises
@@ -56,6 +56,9 @@ def page(
         changes: what has changed since a baseline.
     """
     failing = {id(cell) for cell, _ in unmet or ()}
+    # As on the terminal: of a check, `!` is what is not as expected.
+    exclamation = "not as predicted" if unmet is None else "not as it should be"
+    marked = failing if unmet is not None else {id(cell) for cell in matrix.disagreements}
     places = {id(cell): f"cell-{number}" for number, cell in enumerate(matrix.cells, start=1)}
     return _template().render(
         matrix=matrix,
@@ -69,9 +72,11 @@ def page(
         troubled={id(cell) for cell in matrix.cells if not cell.agrees} | failing,
         headline=tuple(_headline(matrix)),
         blocks=tuple(_blocks(matrix)),
-        legend=tuple(_legend(matrix)),
+        legend=tuple(_legend(matrix, exclamation if marked else "")),
+        marked=marked,
         unmeasured=_by_reason(matrix),
         few=FEW,
+        number_of=number_of,
         differences=differences(matrix),
         refusal=refusal(matrix),
         constants=constants(matrix),
@@ -139,16 +144,16 @@ def _blocks(matrix: Matrix) -> Iterator[_Block]:
         yield _Block(vantage.name, columns, tuple(rows))
 
 
-def _legend(matrix: Matrix) -> Iterator[tuple[str, str, str]]:
-    """Yield class, symbol and words of what the matrix has in it."""
+def _legend(matrix: Matrix, exclamation: str) -> Iterator[tuple[str, str, str]]:
+    """Yield class, symbol and words of what the matrix has in it; `exclamation` is what `!` means there."""
     used = {cell.observation.outcome.verdict for cell in matrix.cells if cell.observation.outcome is not None}
     for verdict in Verdict:
         if verdict in used:
             yield verdict.value, MARKS[verdict].symbol, verdict.value
     if matrix.not_measured:
         yield _UNMEASURED, NOT_MEASURED.symbol, "not measured"
-    if matrix.disagreements:
-        yield "surprise", DISAGREES, "not as predicted"
+    if exclamation:
+        yield "surprise", DISAGREES, exclamation
 
 
 def _by_reason(matrix: Matrix) -> Mapping[str, list[Cell]]:

@@ -102,6 +102,15 @@ def test_what_hosts_say_can_not_break_the_file(text: str) -> None:
     assert Reader(shown).tags["script"] == 0
 
 
+def test_the_page_of_a_check_marks_what_is_not_as_expected_as_the_terminal_does() -> None:
+    mark = '<span class="surprise">!</span>'
+    failing = len(checked("deny").unmet)
+    assert failing
+    shown = checked_page(checked("deny"))
+    assert (shown.count(mark), shown.count("not as it should be")) == (failing + 1, 1)  # one in the legend
+    assert mark not in checked_page(checked(None))
+
+
 def test_the_page_of_a_check_has_what_fails_on_top_and_its_cell_open() -> None:
     shown = checked_page(checked("deny"))
     read = Reader(shown)
