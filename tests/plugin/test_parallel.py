@@ -84,7 +84,7 @@ def test_what_is_selected_runs_on_two_workers_and_nothing_else(run_pytest: Pytes
 def test_an_interrupted_run_leaves_nothing(pytester: pytest.Pytester, workers: int) -> None:
     """Ctrl-C, as the terminal sends it, while a file's lab is up and its service is starting."""
     started = Started(pytester.path)
-    starts = f'[python3, -c, "{started.says}; import time; time.sleep(60)"]'
+    starts = f'[python3, -c, "{started.says}; import time; time.sleep(60)", "{{address}}"]'
     service = '["{python}", -m, http.server, --bind, "{address}", "{port}"]'
     assert service in CHECK
     (pytester.path / "netlab.yaml").write_text(CHECK.replace(service, starts))
