@@ -71,7 +71,9 @@ class Workers:
             while self._workers or not self._ends_at:
                 self._start_missing()
                 for fd, _ in poll.poll(self._wait_ms()):
-                    for number in self._stop.take(fd):
+                    # Who has ended comes last: told together with this, workers may be faster, and of two
+                    # signals that wait the handler of the later one runs first.
+                    for number in sorted(self._stop.take(fd), key=lambda number: number == signal.SIGCHLD):
                         self._obey(number)
                 if 0 < self._ends_at <= time.monotonic():
                     self._tell(signal.SIGKILL)

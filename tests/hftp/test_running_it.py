@@ -168,6 +168,25 @@ def test_a_signal_to_all_of_a_servers_processes_is_one_signal(data: Path, flags:
         server.process.communicate()
 
 
+def test_workers_that_have_ended_before_their_supervisor_looks_are_not_missed(data: Path) -> None:
+    """Of two signals that wait for a process, the handler of the later one runs first."""
+    server = RunningServer(data, "-a", "127.0.0.1", "--workers", "2")
+    try:
+        children = server.children()
+        server.process.send_signal(signal.SIGSTOP)
+        for pid in (server.pid, *children):
+            os.kill(pid, signal.SIGTERM)
+        for pid in children:
+            stat = Path(f"/proc/{pid}/stat")
+            wait_until(lambda stat=stat: stat.read_text().rpartition(")")[2].split()[0] == "Z", "ended")  # type: ignore[misc]
+        server.process.send_signal(signal.SIGCONT)
+        assert server.process.communicate(timeout=PATIENCE_SECONDS) == ("", "")
+        assert server.process.returncode == 0
+    finally:
+        server.process.kill()
+        server.process.communicate()
+
+
 @pytest.mark.parametrize("flags", [["--workers", "2"], ["--workers", "2", "--strategy", "processes"]])
 def test_a_second_signal_to_a_supervisor_ends_the_grace_of_all(data: Path, flags: list[str]) -> None:
     server = RunningServer(data, "-a", "127.0.0.1", *flags, "--grace", "1000")
