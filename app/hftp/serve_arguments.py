@@ -51,7 +51,7 @@ def _add_how(group: argparse._ArgumentGroup) -> None:
         type=arguments.count,
         default=1,
         metavar="N",
-        help="so many processes, each with this strategy (%(default)s)",
+        help="so many processes, each with this strategy and these limits (%(default)s)",
     )
     group.add_argument(
         "--grace",

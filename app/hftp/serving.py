@@ -326,7 +326,7 @@ class Server:
                 return
         for _ in range(ACCEPT_BATCH):
             if self._admission.full:
-                self._hold(f"{self._admission.count} clients are as many as there may be")
+                self._hold(f"{self._admission.count} of {self._admission.most} places are taken")
                 return
             try:
                 # What accept() calls, without its layer of Python around each client.

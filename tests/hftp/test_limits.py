@@ -104,9 +104,7 @@ def _holds(pid: int, name: str) -> bool:
 def test_more_clients_than_there_may_be_wait_until_others_leave(data: Path, strategy: str) -> None:
     flags = ["--strategy", strategy, "--max-clients", "2", "--max-per-address", "2"]
     with running_server(data, *flags) as server:
-        server.says = (
-            "hftp: 2 clients are as many as there may be: those that come now wait until others leave\n"
-        )
+        server.says = "hftp: 2 of 2 places are taken: those that come now wait until others leave\n"
         here = [server.connect(), server.connect()]
         for sock in here:
             sock.sendall(b"get_metadata f\r\n")

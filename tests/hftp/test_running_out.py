@@ -160,7 +160,7 @@ def test_a_server_without_memory_for_itself_goes_on_when_there_is_some(data: Pat
 def test_a_server_takes_as_many_clients_as_it_can_serve_and_the_others_later(data: Path) -> None:
     limited = ["sh", "-c", 'ulimit -n 64 && exec "$0" "$@"']
     with running_server(data, "--max-per-address", "100", under=limited) as server:
-        server.says = "hftp: 20 clients are as many as there may be: .*\n"
+        server.says = "hftp: 20 of 20 places are taken: .*\n"
         socks = [server.connect() for _ in range(100)]
         for sock in socks:
             sock.sendall(b"get_slice huge 0 1000000 raw\r\n")
