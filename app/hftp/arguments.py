@@ -15,6 +15,13 @@ def port(text: str) -> int:
     return int(text)
 
 
+def directory(text: str) -> str:
+    """Read the path of a directory."""
+    if not text:
+        raise ArgumentTypeError("no directory is named; . is the current one")
+    return text
+
+
 def seconds(text: str) -> float:
     """Read a duration, 0 included, that the system can wait for."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import socket
 
 from hftp import arguments
 from hftp.command import Parser, run
@@ -67,7 +68,9 @@ def _add_client_commands(commands: argparse._SubParsersAction[Parser]) -> None:
     get = _add_client_command(commands, "get", "fetch files, resuming what an earlier try has left")
     cat = _add_client_command(commands, "cat", "print the contents of files")
     _add_client_command(commands, "help", "print the commands that the server knows")
-    health = _add_client_command(commands, "health", "exit with 0 if the server serves")
+    health = _add_client_command(
+        commands, "health", "exit with 0 if the server serves", "how long all of it may take"
+    )
     health.set_defaults(run=_health)
     for command in (stat, cat):
         command.add_argument("names", nargs="+", metavar="NAME")
@@ -80,22 +83,29 @@ def _add_client_commands(commands: argparse._SubParsersAction[Parser]) -> None:
     get.set_defaults(run=_get)
     get.add_argument("names", nargs="*", metavar="NAME")
     get.add_argument("--all", action="store_true", help="every file that the server lists")
-    get.add_argument("-o", "--output", metavar="PATH", help="where it goes: a file, or a directory")
+    get.add_argument(
+        "-o", "--output", type=_output, metavar="PATH", help="where it goes: a file, or a directory"
+    )
     get.add_argument(
         "-j", "--jobs", type=_jobs, default=1, help="how many connections fetch it (%(default)s)"
     )
 
 
-def _add_client_command(commands: argparse._SubParsersAction[Parser], name: str, summary: str) -> Parser:
+def _add_client_command(
+    commands: argparse._SubParsersAction[Parser],
+    name: str,
+    summary: str,
+    timeout: str = "how long to wait for each piece of an answer",
+) -> Parser:
     command = commands.add_parser(name, help=summary)
     command.set_defaults(run=_run_client_command, command=name, parser=command)
     command.add_argument("server", type=_server, metavar="HOST[:PORT]", help="IPv6 with a port: [::1]:19500")
     command.add_argument(
         "--timeout",
-        type=_positive_seconds,
+        type=arguments.some_seconds,
         default=TIMEOUT_SECONDS,
         metavar="SECONDS",
-        help="how long to wait for each piece of an answer (%(default)s)",
+        help=f"{timeout} (%(default)s)",
     )
     return command
 
@@ -137,25 +147,38 @@ def _server(text: str) -> tuple[str, int]:
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
-            raise argparse.ArgumentTypeError(f"an IPv6 address with a port is [ADDRESS]:PORT, not {text!r}")
+            raise _not_ipv6(text)
         port = rest[1:] if rest else None
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
     else:
         host, port = text, None
+        if ":" in host and not _is_ipv6(host):
+            raise _not_ipv6(text)
     if not host:
         raise argparse.ArgumentTypeError(f"no host in {text!r}")
     return host, DEFAULT_PORT if port is None else arguments.port(port)
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        socket.inet_pton(socket.AF_INET6, text.partition("%")[0])
+    except OSError:
+        return False
+    return True
+
+
+def _not_ipv6(text: str) -> argparse.ArgumentTypeError:
+    return argparse.ArgumentTypeError(f"an IPv6 address with a port is [ADDRESS]:PORT, not {text!r}")
+
+
+def _output(text: str) -> str:
+    if text in ("", "-"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no path; for standard output there is  hftp cat")
+    return text
 
 
 def _jobs(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_JOBS):
         raise argparse.ArgumentTypeError(f"jobs are from 1 to {_MAX_JOBS}, not {text!r}")
     return int(text)
-
-
-def _positive_seconds(text: str) -> float:
-    seconds = arguments.seconds(text)
-    if not seconds:
-        raise argparse.ArgumentTypeError("a timeout of 0 leaves no time")
-    return seconds

@@ -67,8 +67,11 @@ def _get_one(client: Client, options: argparse.Namespace, name: str) -> None:
 
 
 def _target(output: str | None, name: str) -> Path:
+    """Say where a file goes. A link that the user names stays one: what it leads to is written."""
     path = Path(output or ".")
-    return path / name if path.is_dir() else path
+    if path.is_dir():
+        return path / name
+    return path.resolve() if path.is_file() else path
 
 
 def _cat(client: Client, options: argparse.Namespace) -> None:

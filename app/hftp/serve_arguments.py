@@ -29,7 +29,13 @@ def _add_where(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "-p", "--port", type=arguments.port, default=DEFAULT_PORT, help="0 for any free one (%(default)s)"
     )
-    group.add_argument("-d", "--directory", default=".", help="what to serve (the current directory)")
+    group.add_argument(
+        "-d",
+        "--directory",
+        type=arguments.directory,
+        default=".",
+        help="what to serve (the current directory)",
+    )
     group.add_argument("--v6only", action="store_true", help="listen on :: without IPv4")
     group.add_argument(
         "--device", metavar="IFNAME", help="take connections that come in by this interface only"

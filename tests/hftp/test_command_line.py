@@ -75,6 +75,15 @@ def test_get_output_names_the_file(at: str, server: RunningServer, tmp_path: Pat
     assert (tmp_path / "other").read_bytes() == (server.directory / "mib").read_bytes()
 
 
+def test_a_link_that_the_user_names_stays_one(at: str, server: RunningServer, tmp_path: Path) -> None:
+    """As root, who may replace /dev/stdout, which is one."""
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert main(["get", at, "mib", "--output", str(tmp_path / "link")]) == Exit.OK
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == (server.directory / "mib").read_bytes()
+
+
 def test_get_shows_progress_on_a_terminal(at: str, tmp_path: Path) -> None:
     leader, follower = pty.openpty()
     ended = subprocess.run(
@@ -166,13 +175,17 @@ def says_one_line(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[i
         (["get", "AT", "f", "--jobs", "0"], Exit.USAGE, "from 1 to 64"),
         (["get", "AT", "f", "--raw", "--base64"], Exit.USAGE, "not allowed with"),
         (["stat", "AT"], Exit.USAGE, "NAME"),
-        (["ls", "AT", "--timeout", "0"], Exit.USAGE, "leaves no time"),
+        (["ls", "AT", "--timeout", "0"], Exit.USAGE, "leave no time"),
         (["ls", "AT", "--timeout", "1e12"], Exit.USAGE, "from 0 to 1000000"),
         (["serve", "--idle-time", "inf"], Exit.USAGE, "from 0 to 1000000"),
         (["ls", "nobody.invalid"], Exit.UNKNOWN_HOST, "nobody.invalid"),
         (["ls", "127.0.0.1:1"], Exit.UNREACHABLE, "ECONNREFUSED"),
         (["ls", "127.0.0.1:port"], Exit.USAGE, "from 0 to 65535"),
         (["ls", "[::1"], Exit.USAGE, "[ADDRESS]:PORT"),
+        (["ls", "::1:19500"], Exit.USAGE, "[ADDRESS]:PORT"),
+        (["get", "AT", "f", "-o", "-"], Exit.USAGE, "hftp cat"),
+        (["get", "AT", "f", "-o", ""], Exit.USAGE, "hftp cat"),
+        (["serve", "-d", ""], Exit.USAGE, "no directory"),
         (["ls", ""], Exit.USAGE, "no host"),
         (["ls"], Exit.USAGE, "HOST"),
         (["sl", "AT"], Exit.USAGE, "sl"),
