@@ -7,6 +7,7 @@ missing fails, so that a check that could not run is never green.
 from __future__ import annotations
 
 import os
+import socket
 from typing import NoReturn
 
 import pytest
@@ -23,3 +24,12 @@ def unavailable(what: str, why: str) -> NoReturn:
     if what in required:
         pytest.fail(f"{what} is required (NETLAB_REQUIRE) and not available: {why}", pytrace=False)
     pytest.skip(f"{what} is not available: {why}")
+
+
+def require_ipv6() -> None:
+    """Skip the test, or fail it, where there is no ::1."""
+    try:
+        with socket.socket(socket.AF_INET6) as sock:
+            sock.bind(("::1", 0))
+    except OSError as error:
+        unavailable("ipv6", f"::1: {error.strerror}")

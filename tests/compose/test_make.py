@@ -10,6 +10,7 @@ import pytest
 
 from netlab.backends import choose
 from tests.compose.conftest import ROOT, Engine
+from tests.requirements import unavailable
 
 # A part of the matrix that is quick.
 PART = "ARGS=--bind 0.0.0.0 --from outsider"
@@ -18,7 +19,7 @@ PART = "ARGS=--bind 0.0.0.0 --from outsider"
 @pytest.fixture(autouse=True)
 def _set_up() -> None:
     if not (ROOT / ".venv/.ready").exists():
-        pytest.skip("'make setup' was not run here")
+        unavailable("compose", "'make setup' was not run here")
 
 
 def make(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:

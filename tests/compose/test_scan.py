@@ -291,7 +291,7 @@ def test_what_is_said_of_other_machines_is_what_one_meets(engine: Engine, report
     assert any(line.startswith("0.0.0.0:") for line in datagrams)
     private = Path("/run/netlab-engine/engine.json")
     if os.geteuid() or engine.environment.get("DOCKER_HOST") != "unix:///run/netlab-engine/docker.sock":
-        pytest.skip("another machine can be joined to the private engine only, by root")
+        unavailable("compose", "another machine can be joined to the private engine only, by root")
     namespace = Path(json.loads(private.read_text())["netns"]).name
     here = [("198.18.122.1", port) for port in (28080, 28090, 28081, 28100)]
     directly = [(f"{FRONT}.13", 8100), (f"{FRONT}.13", 22)]
@@ -324,7 +324,7 @@ def test_strict_says_by_its_exit_code_that_a_dial_came_out_otherwise(
     """A packet filter of the user's own is not seen, and so shows as a difference."""
     tables = Path("/run/netlab-engine/engine.json")
     if os.geteuid() or engine.environment.get("DOCKER_HOST") != "unix:///run/netlab-engine/docker.sock":
-        pytest.skip("only in the private engine's network may a rule be added, by root")
+        unavailable("compose", "only in the private engine's network may a rule be added, by root")
     inside = ["nsenter", f"--net={json.loads(tables.read_text())['netns']}", "iptables"]
     rule = ["DOCKER-USER", "--destination", f"{FRONT}.12", "--jump", "REJECT"]
     subprocess.run([*inside, "--insert", *rule], check=True)

@@ -15,6 +15,7 @@ from hftp.cli import main
 from hftp.exits import Exit
 from tests.hftp.conftest import make_data
 from tests.hftp.serving import PATIENCE_SECONDS, PYTHON, environment, hftp, running_server, wait_until
+from tests.requirements import require_ipv6
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,11 +106,7 @@ def test_get_shows_progress_on_a_terminal(at: str, tmp_path: Path) -> None:
 
 
 def test_an_ipv6_literal_is_a_host(data: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    try:
-        with socket.socket(socket.AF_INET6) as sock:
-            sock.bind(("::1", 0))
-    except OSError:
-        pytest.skip("this machine has no ::1")
+    require_ipv6()
     with running_server(data, "-a", "::1") as server:
         assert main(["ls", f"[::1]:{server.port}"]) == Exit.OK
     assert capfd.readouterr().out == "f\nhuge\nmib\n"

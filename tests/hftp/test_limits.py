@@ -21,6 +21,7 @@ from tests.hftp.serving import (
     running_server,
     wait_until,
 )
+from tests.requirements import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,7 +192,7 @@ def test_what_comes_behind_quit_does_not_destroy_the_answers_before_it(data: Pat
 
 def test_a_thousand_idle_clients_cost_little_and_leave_no_trace(data: Path) -> None:
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 8192:
-        pytest.skip("this user may not open so many descriptors")
+        unavailable("root", "this user may not open so many descriptors")
     with running_server(data) as server:
         before_kib = server.resident_kib()
         socks = [server.connect() for _ in range(500)]

@@ -14,19 +14,15 @@ from hftp.errors import DevicePermissionError, ListenError, UnknownDeviceError, 
 from hftp.interfaces import devices, local_addresses
 from hftp.listen import Place, describe_listener, find_places, format_address, open_listeners
 from tests.hftp.serving import PATIENCE_SECONDS, PYTHON, environment, hftp
-from tests.requirements import unavailable
+from tests.requirements import require_ipv6, unavailable
 
 
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as sock:
-            sock.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
+@pytest.fixture(name="ipv6")
+def _ipv6() -> None:
+    require_ipv6()
 
 
-needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
+needs_ipv6 = pytest.mark.usefixtures("ipv6")
 
 
 def listen(*hosts: str, **options: bool) -> list[str]:
@@ -67,7 +63,7 @@ def test_the_ipv6_wildcard_says_whether_it_takes_ipv4(v6only: bool, remark: str)
     try:
         ((sock,),) = open_listeners(find_places("::", 0, v6only=v6only, device="lo"))
     except DevicePermissionError as error:
-        pytest.skip(str(error))
+        unavailable("root", str(error))
     with sock:
         assert describe_listener(sock).endswith(f" ({remark}, device lo only)")
         connected = socket.socket()
@@ -116,7 +112,7 @@ def test_the_own_listener_on_the_ipv6_wildcard_is_known_as_the_cause() -> None:
         with pytest.raises(ListenError, match=r"EADDRINUSE.*takes IPv4 as well.*--v6only"):
             open_listeners(both)
     except DevicePermissionError as error:
-        pytest.skip(str(error))
+        unavailable("root", str(error))
 
 
 def test_the_device_is_said() -> None:
@@ -124,7 +120,7 @@ def test_the_device_is_said() -> None:
     try:
         ((sock,),) = open_listeners([place])
     except DevicePermissionError as error:
-        pytest.skip(str(error))
+        unavailable("root", str(error))
     with sock:
         assert describe_listener(sock).endswith(" (device lo only)")
 

@@ -31,6 +31,7 @@ from tests.hftp.serving import (
     running_server,
     wait_until,
 )
+from tests.requirements import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -459,7 +460,7 @@ def test_a_descriptor_that_is_no_listening_socket_is_one_line(data: Path) -> Non
 
 def test_it_becomes_another_user_when_it_listens(data: Path) -> None:
     if os.geteuid() != 0:
-        pytest.skip("only root can become another user")
+        unavailable("root", "only root can become another user")
     nobody = pwd.getpwnam("nobody")
     for path in [data, *data.parents][:-2]:
         path.chmod(0o755)

@@ -176,7 +176,7 @@ def test_a_server_takes_as_many_clients_as_it_can_serve_and_the_others_later(dat
 def nobodys_server(data: Path, request: pytest.FixtureRequest) -> Iterator[RunningServer]:
     """A server of a strategy, that has become the user nobody."""
     if os.geteuid() != 0:
-        pytest.skip("only root can become another user")
+        unavailable("root", "only root can become another user")
     for path in [data, *data.parents][:-2]:
         path.chmod(0o755)
     with running_server(data, "--user", "nobody", "--strategy", request.param) as server:

@@ -17,6 +17,7 @@ from netlab.session import AgentSession
 if TYPE_CHECKING:
     from netlab.backends import Lab
 from tests.netns.agent.sessions import HFTP, PORT, dial, dial_one, facts_of, start_hftp
+from tests.requirements import unavailable
 
 
 def test_open_when_the_server_knows_the_nonce(lab: Lab, server: AgentSession, peer: AgentSession) -> None:
@@ -108,7 +109,7 @@ def test_a_link_local_address_is_dialled_with_its_scope(lab: Lab, server: AgentS
 
     address = link_local(server)
     if address is None:
-        pytest.skip("the lab's interfaces have no link-local address")
+        unavailable("netns", "the lab's interfaces have no link-local address")
     assert start_hftp(server, lab, "::")["listening"]
     with AgentSession(lab, "peer") as peer:
         observation, result = dial_one(peer, f"{address}%eth0")

@@ -26,6 +26,7 @@ from netlab.deploy.there.releases import Store
 from netlab.deploy.there.systemd import HARDENINGS, unit_text
 from netlab.errors import ExitCode, NetlabError
 from netlab.inventory.model import Inventory, Login, Machine, Serving
+from tests.requirements import unavailable
 
 
 def inventory(serving: Serving) -> Inventory:
@@ -101,7 +102,7 @@ def test_the_line_for_cron_survives_shell_and_cron() -> None:
 def test_the_unit_is_one_that_systemd_understands(tmp_path: Path, hardening: tuple[str, ...]) -> None:
     verify = shutil.which("systemd-analyze")
     if verify is None:
-        pytest.skip("there is no systemd-analyze here")
+        unavailable("systemd", "there is no systemd-analyze here")
     base = tmp_path / 'home of "o\'neil" $HOME 50% \\'
     text = unit_text("/usr/bin/python3", str(base), hardening, system=True)
     unit = tmp_path / "netlab-hftp.service"
